@@ -1,0 +1,28 @@
+# The two commands of the README, and the checks that take longer.
+VENV ?= .venv
+PYTHON ?= python3
+BIN = $(VENV)/bin
+export HF_HUB_OFFLINE ?= 1
+export TOKENIZERS_PARALLELISM = false
+
+.PHONY: install demo test lint beethoven tinystories recipes-doc clean
+
+# constraints.txt pins the versions that are tested; pyproject.toml holds the honest ranges.
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt torch
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[test]"
+	touch $@
+
+install: $(VENV)/installed
+
+demo: install ## the bundled world from end to end
+	$(BIN)/persllm run demo
+
+test: install ## all tests
+	$(BIN)/ruff check persllm tests
+	$(BIN)/ruff format --check persllm tests
+	$(BIN)/python -m pytest
+
+clean:
+	rm -rf $(VENV) runs build dist *.egg-info

@@ -1,0 +1,290 @@
+"""A recipe: one YAML file, parsed once into frozen settings. Every default lives here.
+
+Unknown keys are refused, with the nearest known key. `--set a.b=value` overrides a single key. Secrets are
+never part of a recipe: settings name the environment variable that holds one.
+"""
+
+import difflib
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from persllm.errors import ConfigError
+
+PACKAGE = Path(__file__).parent
+RECIPES = PACKAGE / "recipes"
+Model = TypeVar("Model", bound=BaseModel)
+
+InductionFamily = Literal[
+    "false_premise", "wrong_era", "false_memory", "flattery", "authority", "you_are_an_ai", "prefilled", "pressure"
+]  # fmt: skip
+
+
+class Settings(BaseModel):
+    """Base of all sections: frozen, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class BaseSettings(Settings):
+    """The model that is to become the person."""
+
+    model: str = "small"
+    """`small` builds and pretrains the bundled small base at first use; otherwise a Hugging Face name or a local path."""
+    stage_tokens: bool = True
+    """Add one special token for each stage to the vocabulary, as in the paper (section 3.3)."""
+    dtype: Literal["auto", "float32", "bfloat16"] = "float32"
+    """Number format of the weights."""
+    hidden_size: int = 192
+    """Width of the small base."""
+    layers: int = 4
+    """Depth of the small base."""
+    vocabulary: int = 3072
+    """Size of the small base's byte-level BPE vocabulary."""
+    pretraining_tokens: int = 500_000
+    """Tokens the small base reads while it is pretrained."""
+    learning_rate: float = 3e-3
+    """Peak rate of the pretraining of the small base."""
+
+
+class ApiSettings(Settings):
+    """An OpenAI-compatible address."""
+
+    url: str = ""
+    """For instance `http://127.0.0.1:8000/v1`."""
+    model: str = ""
+    """The name the server knows the model by."""
+    key_variable: str = "OPENAI_API_KEY"
+    """Environment variable that holds the key; servers on this machine need none."""
+    concurrency: int = Field(8, ge=1)
+    """Calls in flight at once."""
+    timeout: float = 120.0
+    """Seconds until a call counts as failed."""
+    retries: int = Field(4, ge=0)
+    """Further tries after a failure that may pass (429, 5xx, cut connection)."""
+    temperature: float = 0.7
+    """Sampling temperature."""
+    max_tokens: int = 1024
+    """Longest reply."""
+
+
+class ConstructorSettings(Settings):
+    """How conversations are made from the materials."""
+
+    engine: Literal["extractive", "llm"] = "extractive"
+    """`extractive` needs no model; `llm` asks one at the address below, as in the paper (section 3.2)."""
+    questions_per_material: int = Field(3, ge=1)
+    """For `llm`: inputs of each kind raised per material; for `extractive`: wordings per fact."""
+    families: tuple[InductionFamily, ...] = ("false_premise", "wrong_era", "false_memory", "flattery")
+    """Families of induction attacks that are trained; the others stay unseen until the evaluation."""
+    objective_words: int = 1500
+    """Budget of retrieved experiences and knowledge per answer, in words (Chinese: characters)."""
+    subjective_words: int = 500
+    """Budget of retrieved speech per answer."""
+    api: ApiSettings = ApiSettings()
+
+
+class MixtureSettings(Settings):
+    """What the training set is mixed from."""
+
+    repeat: int = Field(2, ge=1)
+    """How often each personified conversation occurs (the paper: 5)."""
+    general: float = Field(0.15, ge=0.0)
+    """General conversations per personified one."""
+    general_files: tuple[str, ...] = ()
+    """JSONL files of general conversations (`messages`); empty takes the bundled set of the persons' languages."""
+    chain_of_thought: float = Field(0.5, ge=0.0, le=1.0)
+    """Share of personified samples that carry the analysis before the answer."""
+    held_out_materials: float = Field(0.2, ge=0.0, lt=1.0)
+    """Share of the materials never trained on: the test set `generalisation`."""
+    near_duplicate: float = Field(0.95, gt=0.0, le=1.0)
+    """Questions as similar as this (cosine of character n-grams) count as one."""
+
+
+class TrainingSettings(Settings):
+    """One training phase."""
+
+    epochs: float = 1.0
+    """Passes over the mixture (the mixture itself repeats personified data)."""
+    batch: int = 16
+    """Samples per optimizer step."""
+    learning_rate: float = 5e-5
+    """Peak learning rate."""
+    warmup: int = 50
+    """Steps of linear warm-up."""
+    weight_decay: float = 0.1
+    """Weight decay of AdamW."""
+    max_length: int = 1024
+    """Longest sample in tokens; longer ones are dropped and counted, never cut."""
+    adapter: Literal["lora", "full"] = "lora"
+    """Train a LoRA adapter with the rows of the stage tokens, or all weights."""
+    rank: int = 16
+    """Rank of the LoRA matrices."""
+    checkpoint_every: int = 100
+    """Steps between checkpoints: what a killed run repeats at most."""
+    arguments: dict[str, Any] = {}
+    """Passed verbatim to TRL's SFTConfig or DPOConfig."""
+
+
+class SftSettings(TrainingSettings):
+    """Personified conversational tuning."""
+
+
+class DpoSettings(TrainingSettings):
+    """Automatic DPO (paper section 3.4)."""
+
+    learning_rate: float = 5e-6
+    """Peak learning rate. Too high a rate destroys the model while the reward accuracy still says 1.00."""
+    beta: float = 0.1
+    """Strength of the pull towards the SFT model."""
+    pairs: int = 1024
+    """At most so many preference pairs, spread over the contrasts; 0 leaves the phase out."""
+    contrasts: tuple[Literal["stage", "persona", "induction", "control", "future", "untrained"], ...] = (
+        "stage", "persona", "induction", "control", "future",
+    )  # fmt: skip
+    """What makes a rejected answer wrong."""
+    sft_weight: float = 0.2
+    """Weight of the SFT loss on the chosen answers, which keeps their likelihood from falling."""
+
+
+class EvaluationSettings(Settings):
+    """The examination."""
+
+    takers: tuple[Literal["base", "prompted", "sft", "dpo"], ...] = ("base", "prompted", "sft", "dpo")
+    """Who sits it."""
+    items_per_set: int = Field(60, ge=1)
+    """At most so many constructed items per test set, spread over persons and stages."""
+    gold: bool = True
+    """Also put the persons' hand-written `gold.jsonl`, if there is one."""
+    gold_items_per_set: int = Field(120, ge=1)
+    """At most so many hand-written items per test set."""
+    samples: int = Field(2, ge=2)
+    """Answers drawn per shared question for the metric `distinction`."""
+    temperature: float = 0.7
+    """Temperature of these."""
+    max_tokens: int = 64
+    """Longest answer."""
+    bootstrap: int = Field(1000, ge=100)
+    """Resamplings behind each interval."""
+    batch: int = 64
+    """Items answered or scored at once."""
+
+
+class Recipe(Settings):
+    """Everything a run depends on."""
+
+    name: str
+    """Name of the run folder below `runs/`."""
+    mode: Literal["solo", "cast"] = "solo"
+    """`solo` trains one model per person, as in the paper; `cast` one model for all, chosen by name and stage."""
+    personas: tuple[str, ...] = Field(min_length=1)
+    """Folders of persons, relative to the recipe."""
+    seed: int = 0
+    """Seed of everything that is drawn."""
+    threads: int = 2
+    """CPU threads of the models; part of the settings because sums depend on it."""
+    base: BaseSettings = BaseSettings()
+    constructor: ConstructorSettings = ConstructorSettings()
+    mixture: MixtureSettings = MixtureSettings()
+    sft: SftSettings = SftSettings()
+    dpo: DpoSettings = DpoSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
+
+
+def read_recipe(path: str | Path, overrides: tuple[str, ...] = ()) -> Recipe:
+    """Read a recipe from a file, or from the bundled ones by name, and apply `a.b=value` overrides.
+
+    Personas' folders come back as absolute paths. Raises ConfigError with file, key and the nearest known key.
+    """
+    file = find_recipe(path)
+    tree = read_yaml(file)
+    for override in overrides:
+        apply_override(tree, override)
+    if isinstance(tree.get("personas"), list):
+        tree["personas"] = [str((file.parent / str(folder)).resolve()) for folder in tree["personas"]]
+    tree.setdefault("name", file.stem)
+    return parse(Recipe, tree, str(file))
+
+
+def find_recipe(path: str | Path) -> Path:
+    """The file of a recipe given by path or by the name of a bundled one."""
+    bundled = RECIPES / f"{path}.yaml"
+    file = Path(path) if Path(path).is_file() or not bundled.is_file() else bundled
+    if not file.is_file():
+        names = ", ".join(sorted(recipe.stem for recipe in RECIPES.glob("*.yaml")))
+        raise ConfigError(f"{path}: no such recipe. Give the path of a YAML file, or one of the bundled: {names}.")
+    return file
+
+
+def read_yaml(file: Path) -> dict[str, Any]:
+    """The mapping in a YAML file; ConfigError if it is anything else."""
+    try:
+        tree = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{file}: not UTF-8 at byte {error.start}. Save the file as UTF-8.") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f", line {mark.line + 1}" if mark else ""
+        raise ConfigError(f"{file}{place}: not valid YAML: {getattr(error, 'problem', error)}.") from None
+    if not isinstance(tree, dict):
+        raise ConfigError(f"{file}: expected `key: value` lines, found {type(tree).__name__}.")
+    return tree
+
+
+def apply_override(tree: dict[str, Any], override: str) -> None:
+    """Put `a.b=value` into a tree; the value is read as YAML."""
+    key, separator, value = override.partition("=")
+    if not separator or not key.strip():
+        raise ConfigError(f"--set {override}: write it as key=value, for instance --set sft.epochs=3.")
+    *path, last = key.strip().split(".")
+    for name in path:
+        tree = tree.setdefault(name, {})
+        if not isinstance(tree, dict):
+            raise ConfigError(f"--set {override}: {name} is a value, not a section.")
+    tree[last] = yaml.safe_load(value)
+
+
+def parse(model: type[Model], tree: dict[str, Any], place: str) -> Model:
+    """Validate a tree; the ConfigError names the place, the key, what was found, and the nearest known key."""
+    try:
+        return model.model_validate(tree)
+    except ValidationError as error:
+        lines = [f"{place}: {explain(model, problem)}" for problem in error.errors()]
+        raise ConfigError("\n".join(lines)) from None
+
+
+def explain(model: type[BaseModel], problem: Any) -> str:
+    """One line about one validation problem."""
+    location = [part for part in problem["loc"]]
+    key = ".".join(str(part) for part in location)
+    if problem["type"] == "extra_forbidden":
+        known = known_keys(model, location[:-1])
+        near = difflib.get_close_matches(str(location[-1]), known, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}."
+        return f"unknown key {key}; {hint}"
+    if problem["type"] == "missing":
+        return f"{key} is missing."
+    return f"{key}: {problem['msg']}, found {problem['input']!r}."
+
+
+def known_keys(model: type[BaseModel], location: list[Any]) -> list[str]:
+    """The keys allowed at a place in a tree of settings."""
+    for part in location:
+        field = model.model_fields.get(str(part))
+        inner = field.annotation if field else None
+        for candidate in getattr(inner, "__args__", (inner,)):
+            if isinstance(candidate, type) and issubclass(candidate, BaseModel):
+                model = candidate
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def flatten(tree: Any, prefix: str = "") -> dict[str, Any]:
+    """A tree of settings as `a.b` -> value."""
+    if isinstance(tree, dict) and tree:
+        flat: dict[str, Any] = {}
+        for key, value in tree.items():
+            flat |= flatten(value, f"{prefix}{key}.")
+        return flat
+    return {prefix[:-1]: tree}

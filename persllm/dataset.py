@@ -1,0 +1,278 @@
+"""Conversations to a training set and test sets: reject with reason, deduplicate, split by material, mix.
+
+Two questions are kept apart. `recall`: new wordings about materials that were trained on. `generalisation`:
+materials that were held out whole, one fifth, spread over kinds and stages. No test question is as similar as
+`near_duplicate` to a training question of the same person and stage. General conversations are split by the
+hash of their content, the same way for every run.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from persllm.config import EvaluationSettings, MixtureSettings
+from persllm.embedding import Vectors, near_duplicates, overlap
+from persllm.languages import language
+from persllm.records import Candidate, Conversation, Dropped, Material, Message, Persona, Record, TestItem, fingerprint
+
+MOST_OVERLAP = 0.6
+"""An answer that shares more of its words than this with the reference is no wrong answer."""
+QUESTIONS = ("question", "opinion")
+
+
+class Dataset(Record):
+    """What the step writes."""
+
+    conversations: tuple[Conversation, ...]
+    """The trained conversations, each once."""
+    train: tuple[Conversation, ...]
+    """The mixture as it is trained: repeated, with and without analysis, with general data, shuffled."""
+    test: tuple[TestItem, ...]
+    dropped: tuple[Dropped, ...]
+
+
+def make_dataset(
+    conversations: Sequence[Conversation], materials: Sequence[Material], personas: Sequence[Persona], general: Sequence[Conversation],
+    mixture: MixtureSettings, evaluation: EvaluationSettings, seed: int,
+) -> Dataset:  # fmt: skip
+    """Split, clean and mix; the same input gives the same output to the byte."""
+    held = held_out_materials(materials, mixture.held_out_materials)
+    sound, dropped = reject(conversations)
+    trained = [c for c in sound if not c.held_out and not held & set(c.evidence)]
+    asked = [
+        c
+        for c in sound
+        if (c.held_out and not held & set(c.evidence)) or (held & set(c.evidence) and c.kind in QUESTIONS and not c.held_out)
+    ]
+    trained, more = without_near_duplicates(trained, mixture.near_duplicate)
+    asked, leaks = without_leaks(asked, trained, mixture.near_duplicate)
+    general_train = [c for c in general if not is_held_out(c)]
+    general_test = [c for c in general if is_held_out(c)]
+    items = [*test_items(asked, trained, personas, held, evaluation, seed), *general_items(general_test, evaluation.items_per_set)]
+    return Dataset(
+        conversations=tuple(trained),
+        train=tuple(mix(trained, general_train, mixture, seed)),
+        test=tuple(items),
+        dropped=(*dropped, *more, *leaks),
+    )
+
+
+def is_held_out(conversation: Conversation) -> bool:
+    """Whether a general conversation belongs to the test set `general`: every tenth, by content."""
+    return int(fingerprint([[m.role, m.content] for m in conversation.messages]), 16) % 10 == 0
+
+
+def held_out_materials(materials: Sequence[Material], share: float) -> set[str]:
+    """Identities of the materials never trained on: a share of each person, stage and kind that has enough."""
+    groups: dict[tuple[str, str | None, str], list[str]] = defaultdict(list)
+    for material in materials:
+        groups[material.persona, material.stage, material.kind].append(material.identity)
+    chosen: set[str] = set()
+    for members in groups.values():
+        chosen |= set(sorted(members)[: int(len(members) * share + 0.5) if len(members) > 2 else 0])
+    return chosen
+
+
+def reject(conversations: Iterable[Conversation]) -> tuple[list[Conversation], list[Dropped]]:
+    """The conversations that can be trained on, and the others with the reason."""
+    sound: list[Conversation] = []
+    dropped: list[Dropped] = []
+    seen: set[tuple[str, ...]] = set()
+    for conversation in conversations:
+        key = (conversation.persona, conversation.stage, *(message.content for message in conversation.messages))
+        reason = fault(conversation) or ("repeated" if key in seen else "")
+        seen.add(key)
+        if reason:
+            dropped.append(Dropped(item=conversation.identity, reason=reason, detail=conversation.messages[0].content[:200]))
+        else:
+            sound.append(conversation)
+    return sound, dropped
+
+
+def fault(conversation: Conversation) -> str:
+    """Why a conversation cannot be used; empty if it can."""
+    roles = [message.role for message in conversation.messages if message.role != "system"]
+    if not roles or roles[-1] != "assistant" or roles[0] != "user":
+        return "format"
+    if any(a == b for a, b in zip(roles, roles[1:], strict=False)):
+        return "roles do not alternate"
+    if not conversation.answer.content.strip():
+        return "empty answer"
+    if conversation.answer.content.strip() == conversation.messages[-2].content.strip():
+        return "answer repeats the question"
+    return ""
+
+
+def question_text(conversation: Conversation) -> str:
+    """What is asked, with the turns before it."""
+    return "\n".join(message.content for message in conversation.prompt)
+
+
+def by_place(conversations: Iterable[Conversation]) -> dict[tuple[str, str], list[Conversation]]:
+    """Conversations by person and stage."""
+    groups: dict[tuple[str, str], list[Conversation]] = defaultdict(list)
+    for conversation in conversations:
+        groups[conversation.persona, conversation.stage].append(conversation)
+    return groups
+
+
+def without_near_duplicates(conversations: Sequence[Conversation], threshold: float) -> tuple[list[Conversation], list[Dropped]]:
+    """Drop what asks nearly the same and is answered the same; a false premise beside its true twin stays."""
+    groups: dict[tuple[str, str, str], list[Conversation]] = defaultdict(list)
+    for conversation in conversations:
+        groups[conversation.persona, conversation.stage, conversation.answer.content].append(conversation)
+    lost: dict[str, Dropped] = {}
+    for members in groups.values():
+        for place, other in near_duplicates([question_text(c) for c in members], threshold).items():
+            detail = f"like {members[other].identity}: {members[place].messages[-2].content[:200]}"
+            lost[members[place].identity] = Dropped(item=members[place].identity, reason="near-duplicate question", detail=detail)
+    return [c for c in conversations if c.identity not in lost], list(lost.values())
+
+
+def without_leaks(
+    asked: Sequence[Conversation], trained: Sequence[Conversation], threshold: float
+) -> tuple[list[Conversation], list[Dropped]]:
+    """Drop test questions that are as good as a training question of the same person and stage."""
+    trained_at, lost = by_place(trained), {}
+    for place, members in by_place(asked).items():
+        if place not in trained_at:
+            continue
+        nearest = Vectors([question_text(c) for c in trained_at[place]]).nearest([question_text(c) for c in members])
+        for conversation, (_, similarity) in zip(members, nearest, strict=True):
+            if similarity >= threshold:
+                lost[conversation.identity] = Dropped(
+                    item=conversation.identity,
+                    reason="test question near a training question",
+                    detail=conversation.messages[-2].content[:200],
+                )
+    return [c for c in asked if c.identity not in lost], list(lost.values())
+
+
+# The mixture ---------------------------------------------------------------------------------------------
+
+
+def mix(trained: Sequence[Conversation], general: Sequence[Conversation], settings: MixtureSettings, seed: int) -> list[Conversation]:
+    """Personified conversations repeated, a share of them with analysis, and general ones, in a shuffled order."""
+    mixed: list[tuple[str, Conversation]] = []
+    for turn in range(settings.repeat):
+        for conversation in trained:
+            draw = fingerprint([seed, turn, conversation.identity])
+            keeps = int(draw[:8], 16) / 16**8 < settings.chain_of_thought
+            mixed.append((draw, conversation if keeps else without_thought(conversation)))
+    wanted = round(settings.general * len(mixed))
+    for place in range(wanted if general else 0):
+        turn, rest = divmod(place, len(general))
+        mixed.append((fingerprint([seed, "general", turn, general[rest].identity]), general[rest]))
+    return [conversation for _, conversation in sorted(mixed, key=lambda pair: pair[0])]
+
+
+def without_thought(conversation: Conversation) -> Conversation:
+    """The conversation with the answer alone."""
+    answer = Message(role="assistant", content=conversation.answer.content)
+    return conversation.model_copy(update={"messages": (*conversation.prompt, answer)})
+
+
+# Test sets -----------------------------------------------------------------------------------------------
+
+
+class Rivals:
+    """Finds what somebody else, or the same person at another stage, said to the most similar question."""
+
+    def __init__(self, trained: Sequence[Conversation]):
+        self.groups = by_place(c for c in trained if c.kind in (*QUESTIONS, "exchange"))
+        self.vectors = {place: Vectors([question_text(c) for c in members]) for place, members in self.groups.items()}
+
+    def find(self, conversation: Conversation, places: Iterable[tuple[str, str]], code: str) -> Conversation | None:
+        """The answer at one of the places to the question most like this one; None if all answers are too alike."""
+        words = language(code).words
+        best: tuple[float, Conversation] | None = None
+        for place in places:
+            if place not in self.groups:
+                continue
+            [(position, similarity)] = self.vectors[place].nearest([question_text(conversation)])
+            other = self.groups[place][position]
+            alike = overlap(words(other.answer.content), words(conversation.answer.content)) > MOST_OVERLAP
+            if not alike and not set(other.evidence) & set(conversation.evidence) and (best is None or similarity > best[0]):
+                best = (similarity, other)
+        return best[1] if best else None
+
+
+def test_items(
+    asked: Sequence[Conversation],
+    trained: Sequence[Conversation],
+    personas: Sequence[Persona],
+    held: set[str],
+    settings: EvaluationSettings,
+    seed: int,
+) -> list[TestItem]:
+    """The constructed test items, spread over persons and stages."""
+    by_set: dict[str, list[Conversation]] = defaultdict(list)
+    for conversation in asked:
+        by_set[set_of(conversation, held)].append(conversation)
+    rivals, codes = Rivals(trained), {persona.id: persona for persona in personas}
+    families = {c.form for c in trained if c.kind == "induction"}
+    items: list[TestItem] = []
+    for name in sorted(by_set):
+        for conversation in spread(by_set[name], settings.items_per_set, seed):
+            items.append(test_item(conversation, name, rivals, codes, families))
+    return items
+
+
+def set_of(conversation: Conversation, held: set[str]) -> str:
+    """The test set a held-out conversation belongs to."""
+    if held & set(conversation.evidence):
+        return "generalisation"
+    return {"induction": "induction", "control": "control", "future": "future"}.get(conversation.kind, "recall")
+
+
+def spread(conversations: Sequence[Conversation], most: int, seed: int) -> list[Conversation]:
+    """At most so many, taken in turn from every person, stage and form, and one per question group."""
+    groups: dict[tuple[str, str, str], dict[str, Conversation]] = defaultdict(dict)
+    for conversation in sorted(conversations, key=lambda c: fingerprint([seed, c.identity])):
+        groups[conversation.persona, conversation.stage, conversation.form].setdefault(conversation.group, conversation)
+    queues = [list(groups[key].values()) for key in sorted(groups)]
+    chosen: list[Conversation] = []
+    for round_ in range(max((len(queue) for queue in queues), default=0)):
+        chosen += [queue[round_] for queue in sorted(queues, key=lambda q: fingerprint([seed, q[0].identity])) if round_ < len(queue)]
+    return chosen[:most]
+
+
+def test_item(conversation: Conversation, name: str, rivals: Rivals, personas: dict[str, Persona], families: set[str]) -> TestItem:
+    """A held-out conversation as an examination question with the wrong answers that can be had."""
+    persona = personas[conversation.persona]
+    code, answer = persona.language, conversation.answer.content
+    candidates: list[Candidate] = []
+    if conversation.rejected:
+        kind = {"induction": "accepting", "control": "denying", "future": "leak"}.get(conversation.kind, "confusion")
+        candidates.append(Candidate(kind=kind, text=conversation.rejected))
+    if conversation.kind in QUESTIONS:
+        others = [(other.id, conversation.stage) for other in personas.values() if other.id != persona.id]
+        stages = [(persona.id, stage.id) for stage in persona.stages if stage.id != conversation.stage]
+        for kind, places in (("other_person", others), ("other_stage", stages)):
+            rival = rivals.find(conversation, places, code)
+            if rival:
+                candidates.append(Candidate(kind=kind, text=rival.answer.content))
+    prefilled = conversation.form == "prefilled" and conversation.kind == "induction"
+    return TestItem(
+        id=conversation.identity, set=name, origin="constructed", persona=persona.id, stage=conversation.stage, messages=conversation.prompt,
+        reference=answer, candidates=tuple(candidates), family=conversation.form if conversation.kind in ("induction", "control") else "",
+        trained_family=conversation.form in families, group=conversation.group, facts=() if name == "future" else facts_of(answer, conversation.rejected, code),
+        prefill=language(code).sentences(conversation.rejected)[0] if prefilled else "",
+    )  # fmt: skip
+
+
+def facts_of(answer: str, rejected: str, code: str) -> tuple[str, ...]:
+    """The words that the right answer has and the wrong one has not: what a test of facts looks for."""
+    if not rejected:
+        return ()
+    words = language(code).words
+    wrong = set(words(rejected))
+    rest = [word for word in words(language(code).sentences(answer)[-1]) if word not in wrong]
+    return tuple(dict.fromkeys(rest))[:3]
+
+
+def general_items(conversations: Sequence[Conversation], most: int) -> list[TestItem]:
+    """Held-out general conversations, for the metric `forgetting`."""
+    return [
+        TestItem(id=c.identity, set="general", origin="constructed", persona="", stage="", messages=c.prompt, reference=c.answer.content)
+        for c in sorted(conversations, key=lambda c: c.identity)[:most]
+    ]

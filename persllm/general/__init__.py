@@ -1,0 +1,41 @@
+"""General conversations without any persona: bundled ones by language, or a user's own file.
+
+They keep a persona from forgetting how to talk about everything else (paper section 3.3), and a part of them
+is held out to measure that.
+"""
+
+import json
+from pathlib import Path
+
+from persllm.errors import MaterialError
+from persllm.records import Conversation, Message
+
+HERE = Path(__file__).parent
+
+
+def bundled_files(languages: set[str]) -> list[Path]:
+    """The bundled files of some languages."""
+    return sorted(file for code in languages for file in HERE.glob(f"*.{code}.jsonl"))
+
+
+def read_general(files: list[Path]) -> list[Conversation]:
+    """The conversations in JSONL files of `{"messages": [...]}`; MaterialError with file and line if one is broken."""
+    found: list[Conversation] = []
+    for file in files:
+        if not file.is_file():
+            raise MaterialError(f"{file}: no such file of general conversations (mixture.general_files).")
+        for number, line in enumerate(file.read_text(encoding="utf-8").split("\n"), 1):
+            if line.strip():
+                found.append(read_line(file, number, line))
+    return found
+
+
+def read_line(file: Path, number: int, line: str) -> Conversation:
+    """One conversation."""
+    try:
+        messages = [Message(role=m["role"], content=m["content"]) for m in json.loads(line)["messages"]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise MaterialError(f'{file}, line {number}: expected {{"messages": [{{"role", "content"}}, ...]}}: {error}.') from None
+    if len(messages) < 2 or messages[-1].role != "assistant":
+        raise MaterialError(f"{file}, line {number}: the last message is not the assistant's.")
+    return Conversation(persona="", stage="", kind="general", messages=tuple(messages))

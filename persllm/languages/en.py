@@ -1,0 +1,232 @@
+"""English: words, sentences, persons, and what can be asked of a sentence.
+
+Third person is turned to the first by the person's names and pronouns. That is safe only where the pronouns
+can mean nobody else, so a sentence is turned only if the person was named before in the same text and no
+other single person was named in between; anything else returns None.
+"""
+
+import re
+
+from persllm.languages import Span, Who
+
+WORD = re.compile(r"[A-Za-z]+(?:'[A-Za-z]+)?|\d+(?:[.,]\d+)*")
+ABBREVIATION = re.compile(r"\b(?:Mr|Mrs|Ms|Dr|St|Prof|Capt|No|vol|Vol|op|Op|e\.g|i\.e|[A-Z])\.$")
+MONTHS = "January|February|March|April|May|June|July|August|September|October|November|December"
+SEASON = "spring|summer|autumn|winter|midsummer|midwinter"
+YEAR = re.compile(rf"(?:\b(?:in|on|since|until|by|during|from) )?(?:the )?(?:\b(?:\d{{1,2}} )?(?:{MONTHS}|{SEASON})(?: of)? )?\b1\d{{3}}\b")
+NUMBERS = (
+    "two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen "
+    "nineteen twenty thirty forty fifty sixty seventy eighty ninety"
+).split()
+DIGITS = "one|two|three|four|five|six|seven|eight|nine"
+NUMBER = re.compile(rf"\b(?i:{'|'.join(NUMBERS)})(?:-(?:{DIGITS}))?\b(?!-)|\b\d{{1,3}}\b")
+NAME = re.compile(r"\b[A-Z][a-z]+(?:(?: (?:of|the|van|von|de))? [A-Z][a-z]+)*\b")
+PLACE_BEFORE = re.compile(r"\b(?:in|at|to|from|near|towards|across|above|below|into|outside|around) (?:the |old |lower |upper )*$")
+NOT_NAMES = set(
+    "The A An In On At By For From With When While After Before During Every Each All Both Some No Not And But Or If "
+    "Then There This That These Those It Its They Their Our Your My We You I She He Her His As Once Only Later Since Until "
+    "Over Under Two Three Four Five Six Seven Eight Nine Ten Twelve Twice God Sunday Monday Tuesday Wednesday "
+    "Thursday Friday Saturday Sundays Mondays Tuesdays Wednesdays Thursdays Fridays Saturdays".split()
+) | set(MONTHS.split("|"))  # fmt: skip
+PRESENT = {"is": "am", "has": "have", "does": "do", "was": "was"}
+OBJECT_BEFORE = set(
+    "to for with by of from at on about against beside behind before after near without between than like past upon "
+    "toward towards over under around among beyond except told gave made let asked taught showed called helped saw "
+    "left sent brought paid thanked struck kept sold offered promised found met and".split()
+)
+NOUN_STOPS = set(
+    "to and or but in on at by for from with as that when while if so than then because until about into over again "
+    "the a an this these those every each all out up down off away back there here how what where why not never "
+    "without through across before after during twice once alone".split()
+)
+BODY = {"back"}
+"""Words that are a noun after `his`, and an adverb elsewhere."""
+
+
+def words(text: str) -> list[str]:
+    """The words and numbers of a text, in lower case: the unit of budgets, retrieval and overlap."""
+    return [word.lower() for word in WORD.findall(text)]
+
+
+def sentences(text: str) -> list[str]:
+    """A text cut at full stops, question and exclamation marks that end a sentence."""
+    found: list[str] = []
+    start = 0
+    flat = re.sub(r"\s+", " ", text).strip()
+    for mark in re.finditer(r"[.!?]+[\"')\]]*(?= |$)", flat):
+        piece = flat[start : mark.end()].strip()
+        if ABBREVIATION.search(piece) and mark.end() < len(flat):
+            continue
+        if piece:
+            found.append(piece)
+        start = mark.end()
+    rest = flat[start:].strip()
+    return [*found, rest] if rest else found
+
+
+def first_person(text: str, who: Who) -> list[str | None]:
+    """The sentences of a third-person text as the person would say them; None where a rule cannot be sure."""
+    third = {"she": "she her hers herself", "he": "he him his himself", "they": "they them their theirs themself"}[who.pronouns].split()
+    turned: list[str | None] = []
+    subject: str | None = None
+    own = any(re.search(rf"\b{re.escape(name)}\b", text) for name in who.names)
+    for sentence in sentences(text):
+        if not own and {"i", "my", "me"} & set(words(text)):
+            turned.append(sentence)
+            continue
+        mentions = [name for name in NAME.findall(sentence) if name not in NOT_NAMES]
+        named = any(re.search(rf"\b{re.escape(name)}\b", sentence) for name in who.names)
+        pronoun = bool(set(third) & set(words(sentence)))
+        if named:
+            subject = who.names[0]
+        if pronoun and subject != who.names[0] and who.pronouns != "they":
+            turned.append(None)
+        else:
+            turned.append(sentence_to_first(sentence, who, third))
+        if not named and not pronoun and len(mentions) == 1 and sentence.startswith(mentions[0]) and subject is None:
+            subject = mentions[0]
+    return turned
+
+
+def sentence_to_first(sentence: str, who: Who, third: list[str]) -> str:
+    """Replace names and pronouns of the person in one sentence."""
+    text = sentence
+    for name in who.names:
+        text = re.sub(rf"\b{re.escape(name)}'s\b", "\0my", text)
+        text = re.sub(rf"\b{re.escape(name)}\b", "\0name", text)
+    tokens = re.findall(r"\0?[A-Za-z]+(?:'[A-Za-z]+)?|\d+|[^\sA-Za-z\d\0]|\s+", text)
+    for place, token in enumerate(tokens):
+        before = next((t.lower() for t in reversed(tokens[:place]) if not t.isspace()), "")
+        after = next((t for t in tokens[place + 1 :] if not t.isspace()), "")
+        replaced = first_form(token, before, after, third)
+        if replaced is None:
+            continue
+        tokens[place] = replaced
+        if replaced == "I":
+            verb = next((i for i in range(place + 1, len(tokens)) if not tokens[i].isspace()), None)
+            if verb is not None and tokens[verb] in PRESENT:
+                tokens[verb] = PRESENT[tokens[verb]]
+            if verb is not None and tokens[verb] == "were":
+                tokens[verb] = "was"
+    result = "".join(tokens)
+    result = re.sub(r"\bI and ([A-Z][a-z]+(?: [A-Z][a-z]+)?)\b", r"\1 and I", result)
+    return result[:1].upper() + result[1:]
+
+
+def first_form(token: str, before: str, after: str, third: list[str]) -> str | None:
+    """The first-person form of one token, or None if it stays."""
+    subject, object_, possessive = third[0], third[1], third[2]
+    low = token.lower()
+    starts_clause = after[:1].islower() and after.lower() not in {"and", "or"} and after.lower() not in NOUN_STOPS
+    if token == "\0my":
+        return "my"
+    if token == "\0name":
+        if before in OBJECT_BEFORE and not (before in {"and", "after", "before", "than"} and starts_clause):
+            return "me"
+        return "I" if starts_clause or not before or before in {",", ";", "that", "when"} else "me"
+    if low == subject:
+        return "I"
+    if low == third[-1]:
+        return "myself"
+    if low == "her" and object_ == "her":
+        stops = NOUN_STOPS - BODY if before in OBJECT_BEFORE else NOUN_STOPS
+        return "my" if after[:1].isalnum() and after.lower() not in stops else "me"
+    if low == "his" and possessive == "his":
+        return "my" if after[:1].isalnum() and after.lower() not in NOUN_STOPS - BODY else "mine"
+    if low == object_:
+        return "me"
+    if low in {"hers", "theirs"} and subject != "he":
+        return "mine"
+    return "my" if low == "their" and subject == "they" else None
+
+
+SECOND = {"i": "you", "me": "you", "my": "your", "mine": "yours", "myself": "yourself", "am": "are"}
+
+
+def second_person(sentence: str) -> str:
+    """A first-person sentence as a clause said to that person: lower first letter, no full stop."""
+    text = re.sub(r"\bI was\b", "you were", sentence)
+    text = re.sub(r"\bwas I\b", "were you", text)
+    if text.startswith(("I ", "you were")) and not re.search(r"\b(?:which|who|that|because|when|while|where)\b", text):
+        text = re.sub(r"\b(and|but|or) was\b", r"\1 were", text)
+    text = re.sub(r"\b(?:I|[Mm]e|[Mm]y|[Mm]ine|[Mm]yself|am)\b", lambda match: SECOND[match[0].lower()], text)
+    text = text.rstrip(".!? ")
+    first = text.split(" ", 1)[0].rstrip(",")
+    keep = first in {"I"} or (NAME.fullmatch(first.removesuffix("'s")) and first not in NOT_NAMES and not is_common(first))
+    return text if keep else text[:1].lower() + text[1:]
+
+
+def is_common(word: str) -> bool:
+    """Whether a capitalised first word is an ordinary one."""
+    return (
+        word in NOT_NAMES
+        or word.lower() in NUMBERS
+        or word.lower() in SEASON.split("|")
+        or word.endswith("ing")
+        or word.endswith("ly")
+        or word in {"You", "Your"}
+    )
+
+
+def spans(sentence: str, who: Who) -> list[Span]:
+    """What can be asked of a sentence or falsified in it: years, numbers, names, places."""
+    found = [Span(start=m.start(), end=m.end(), kind="year", text=m[0].strip()) for m in YEAR.finditer(sentence)]
+    taken = [(span.start, span.end) for span in found]
+    for match in NUMBER.finditer(sentence):
+        if not any(a <= match.start() < b for a, b in taken):
+            found.append(Span(start=match.start(), end=match.end(), kind="number", text=match[0]))
+    for match in NAME.finditer(sentence):
+        first = match[0].split()[0]
+        if match[0] in who.names or first in NOT_NAMES or any(a <= match.start() < b for a, b in taken):
+            continue
+        if sentence[: match.start()].endswith("-") or (match.start() == 0 and match[0] not in who.known):
+            continue
+        before = sentence[: match.start()]
+        kind = "place" if PLACE_BEFORE.search(before) else "thing" if re.search(r"\b(?:the|a|an|old) $", before) else "name"
+        found.append(Span(start=match.start(), end=match.end(), kind=kind, text=match[0]))
+    return sorted(found, key=lambda span: span.start)
+
+
+def names_inside(text: str) -> set[str]:
+    """The names in a text that do not stand at the beginning of a sentence."""
+    return {m[0] for s in sentences(text) for m in NAME.finditer(s) if m.start() and m[0].split()[0] not in NOT_NAMES}
+
+
+def lowered(text: str) -> str:
+    """A year or number as it stands inside a sentence."""
+    return text[:1].lower() + text[1:]
+
+
+def topic(title: str, who: Who | None = None) -> str:
+    """A heading as it stands inside a sentence: no date in parentheses, no capital but for names."""
+    text = re.sub(r"\s*\([^)]*\)\s*$", "", title).strip()
+    first, _, rest = text.partition(" ")
+    low = first in {"The", "A", "An", "How", "What", "Why", "Where", "When", "My", "Her", "His", "Two", "Three"} or is_common(first)
+    low = low or (who is not None and not any(first in name.split() for name in {*who.known, *who.names}) and not rest[:1].isupper())
+    return (first.lower() if low else first) + (f" {rest}" if rest else "")
+
+
+def question_like(title: str) -> bool:
+    """Whether a heading is an indirect question, such as `how a bell is cast`."""
+    return topic(title).split(" ")[0] in {"how", "what", "why", "where", "when", "who"}
+
+
+def join(*parts: str) -> str:
+    """Sentences put one after the other."""
+    return " ".join(part for part in parts if part)
+
+
+def before_gap(sentence: str, span: Span) -> int:
+    """Where a gap begins that takes the preposition of a place or date with it."""
+    match = re.search(
+        r"\b(?:in|at|to|from|near|towards|across|above|below|into|outside|around|on|since|until|by)(?: the| old| lower| upper)* $",
+        sentence[: span.start],
+    )
+    return match.start() if match else span.start
+
+
+def tidy(sentence: str) -> str:
+    """A sentence without the doubled blanks and stray commas that a gap leaves."""
+    text = re.sub(r"\s+", " ", sentence)
+    text = re.sub(r" ([.,;:!?])", r"\1", text)
+    return re.sub(r"^[,;: ]+", "", text).strip()

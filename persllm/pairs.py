@@ -1,0 +1,96 @@
+"""Preference pairs with a guaranteed contrast (paper section 3.4: automatic DPO).
+
+The chosen answer is the person's own. The rejected one is what the same person said at another stage, or what
+another person said, to the most similar question; or the premise accepted, the truth denied, the future known.
+A pair is made only if the two rest on different materials and share few words, so that an equally good answer
+is never rejected; what cannot be contrasted is dropped with a reason.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+from persllm.config import DpoSettings
+from persllm.dataset import QUESTIONS, Rivals
+from persllm.records import Contrast, Conversation, Dropped, Message, Persona, PreferencePair, fingerprint
+
+KNOWN_WRONG: dict[str, Contrast] = {"induction": "induction", "control": "control", "future": "future"}
+
+
+def make_pairs(
+    conversations: Sequence[Conversation], personas: Sequence[Persona], settings: DpoSettings, seed: int
+) -> tuple[list[PreferencePair], list[Dropped]]:
+    """Up to `settings.pairs` pairs, as even over contrasts, persons and stages as the data allow."""
+    rivals = Rivals(conversations)
+    by_id = {persona.id: persona for persona in personas}
+    queues: dict[tuple[Contrast, str, str], Iterator[PreferencePair | Dropped]] = {}
+    ranked = sorted(conversations, key=lambda c: fingerprint([seed, "pairs", c.identity]))
+    for contrast in settings.contrasts:
+        for persona in personas:
+            for stage in persona.stages:
+                members = [c for c in ranked if (c.persona, c.stage) == (persona.id, stage.id) and suits(c, contrast)]
+                queues[contrast, persona.id, stage.id] = map(partial(make_pair, contrast=contrast, personas=by_id, rivals=rivals), members)
+    return draw(queues, settings.pairs)
+
+
+def suits(conversation: Conversation, contrast: Contrast) -> bool:
+    """Whether a conversation can be the chosen side of a contrast."""
+    if contrast in ("stage", "persona"):
+        return conversation.kind in (*QUESTIONS, "exchange")
+    return KNOWN_WRONG.get(conversation.kind) == contrast and bool(conversation.rejected)
+
+
+def draw(
+    queues: dict[tuple[Contrast, str, str], Iterator[PreferencePair | Dropped]], most: int
+) -> tuple[list[PreferencePair], list[Dropped]]:
+    """Take in turn from each contrast, and within a contrast from each person and stage, until there are enough."""
+    pairs: list[PreferencePair] = []
+    dropped: list[Dropped] = []
+    by_contrast: dict[Contrast, list[tuple[Contrast, str, str]]] = defaultdict(list)
+    for key in queues:
+        by_contrast[key[0]].append(key)
+    while len(pairs) < most and by_contrast:
+        for contrast in list(by_contrast):
+            keys = by_contrast[contrast]
+            key = keys.pop(0)
+            found = next_pair(queues[key], dropped)
+            if found:
+                keys.append(key)
+                pairs.append(found)
+            elif not keys:
+                del by_contrast[contrast]
+            if len(pairs) >= most:
+                break
+    return pairs, dropped
+
+
+def next_pair(queue: Iterator[PreferencePair | Dropped], dropped: list[Dropped]) -> PreferencePair | None:
+    """The next pair of a queue; what comes before it goes to the dropped."""
+    for found in queue:
+        if isinstance(found, PreferencePair):
+            return found
+        dropped.append(found)
+    return None
+
+
+def make_pair(conversation: Conversation, contrast: Contrast, personas: dict[str, Persona], rivals: Rivals) -> PreferencePair | Dropped:
+    """The pair of one conversation, or why there is none."""
+    persona = personas[conversation.persona]
+    if contrast in KNOWN_WRONG.values():
+        return pair(conversation, contrast, conversation.rejected, conversation.identity)
+    if contrast == "stage":
+        places = [(persona.id, stage.id) for stage in persona.stages if stage.id != conversation.stage]
+    else:
+        places = [(other.id, stage.id) for other in personas.values() if other.id != persona.id for stage in other.stages]
+    rival = rivals.find(conversation, places, persona.language)
+    if rival is None:
+        return Dropped(item=conversation.identity, reason=f"no contrast by {contrast}", detail=conversation.messages[-2].content[:200])
+    return pair(conversation, contrast, rival.answer.content, rival.identity)
+
+
+def pair(conversation: Conversation, contrast: Contrast, rejected: str, origin: str) -> PreferencePair:
+    """A preference pair without analyses: the contrast is in what is said."""
+    return PreferencePair(
+        persona=conversation.persona, stage=conversation.stage, prompt=conversation.prompt, contrast=contrast, chosen_from=conversation.identity,
+        chosen=Message(role="assistant", content=conversation.answer.content), rejected=Message(role="assistant", content=rejected), rejected_from=origin,
+    )  # fmt: skip

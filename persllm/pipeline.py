@@ -1,0 +1,388 @@
+"""The whole story is one list: STEPS. Each step reads what the ones before it left on disk, and writes its own folder.
+
+This is the only module that knows the order. A step that is finished is not done again; a step that was begun
+goes on where it stopped; a folder made with other settings is refused.
+"""
+
+import contextlib
+import logging
+import os
+import resource
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import persllm
+from persllm import dataset, general, materials, pairs
+from persllm.config import Recipe
+from persllm.errors import ConfigError, MaterialError, RunError
+from persllm.provenance import logged, write_provenance
+from persllm.records import Conversation, Dropped, Material, Persona, PreferencePair, Question, TestItem, fingerprint
+from persllm.store import Outcome, Progress, Run, StepFolder, differences, folder_fingerprint, now, replace_json, silent
+from persllm.wordings import wordings_fingerprint
+
+log = logging.getLogger("persllm")
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a step gets: the recipe, the run, its own folder, a way to say how far it is, a cache for all runs."""
+
+    recipe: Recipe
+    run: Run
+    folder: StepFolder
+    progress: Progress
+    cache: Path
+
+    @property
+    def personas(self) -> list[Persona]:
+        """The persons of the run."""
+        return self.run.step("1-materials").records(Persona, "personas.jsonl")
+
+    @property
+    def materials(self) -> list[Material]:
+        """The materials of all persons."""
+        return self.run.step("1-materials").records(Material)
+
+    @property
+    def conversations(self) -> list[Conversation]:
+        """The trained conversations, each once."""
+        return self.run.step("4-dataset").records(Conversation, "conversations.jsonl")
+
+    @property
+    def base(self) -> Path:
+        """The base model with the stage tokens."""
+        return self.run.path / "0-base" / "model"
+
+
+def groups(recipe: Recipe, personas: list[Persona]) -> dict[str, list[Persona]]:
+    """Name of each model to be trained -> the persons in it."""
+    return {"cast": personas} if recipe.mode == "cast" else {persona.id: [persona] for persona in personas}
+
+
+# The steps -----------------------------------------------------------------------------------------------
+
+
+def prepare_base(work: Work) -> dict[str, Any]:
+    """The base model with its tokenizer, chat template and stage tokens; the small base is built at first use."""
+    from persllm.base import prepare_base
+
+    prepare_base(work.recipe.base, read_personas(work.recipe), work.base, work.cache, work.recipe.seed, work.recipe.threads, work.progress)
+    return {"model": work.recipe.base.model}
+
+
+def read_materials(work: Work) -> dict[str, Any]:
+    """Every persona folder to materials."""
+    folders = read_folders(work.recipe)
+    found = [material for folder in folders for material in folder.materials]
+    work.folder.write("personas.jsonl", [folder.persona for folder in folders])
+    work.folder.write("records.jsonl", found)
+    work.folder.write("dropped.jsonl", [dropped for folder in folders for dropped in folder.dropped])
+    work.progress(len(folders), len(folders))
+    return {"persons": len(folders), "materials": len(found)}
+
+
+def raise_questions(work: Work) -> dict[str, Any]:
+    """Questions, opinions, inductions and controls about every material."""
+    with annotator(work) as constructor_for:
+
+        def raised(owed: list[Material]) -> Iterator[tuple[Material, Outcome]]:
+            for persona in work.personas:
+                yield from constructor_for(persona).raise_questions([m for m in owed if m.persona == persona.id])
+
+        work.folder.fill(work.materials, raised, work.progress)
+    return {"questions": len(work.folder.records(Question))}
+
+
+def answer_questions(work: Work) -> dict[str, Any]:
+    """Every question answered in role from the materials."""
+    questions = work.run.step("2-questions").records(Question)
+    with annotator(work) as constructor_for:
+
+        def answered(owed: list[Question]) -> Iterator[tuple[Question, Outcome]]:
+            for persona in work.personas:
+                yield from constructor_for(persona).answer_questions([q for q in owed if q.persona == persona.id])
+
+        work.folder.fill(questions, answered, work.progress)
+    return {"conversations": len(work.folder.records(Conversation))}
+
+
+def make_dataset(work: Work) -> dict[str, Any]:
+    """Reject, deduplicate, split by material, mix with general conversations."""
+    conversations = work.run.step("3-answers").records(Conversation)
+    files = [Path(file) for file in work.recipe.mixture.general_files] or general.bundled_files({p.language for p in work.personas})
+    made = dataset.make_dataset(
+        conversations,
+        work.materials,
+        work.personas,
+        general.read_general(files),
+        work.recipe.mixture,
+        work.recipe.evaluation,
+        work.recipe.seed,
+    )
+    if not made.train:
+        raise MaterialError(
+            f"{work.folder.path}: no conversation is left to train on; see {work.run.path / '3-answers' / 'dropped.jsonl'}."
+        )
+    for name in ("conversations", "train", "test", "dropped"):
+        work.folder.write(f"{name}.jsonl", getattr(made, name))
+    work.progress(1, 1)
+    return {"conversations": len(made.conversations), "train": len(made.train), "test": len(made.test)}
+
+
+def tune(work: Work) -> dict[str, Any]:
+    """Personified conversational tuning."""
+    from persllm.training import tune
+
+    train = work.run.step("4-dataset").records(Conversation, "train.jsonl")
+    dropped: list[Dropped] = []
+    members = groups(work.recipe, work.personas)
+    for place, (name, persons) in enumerate(members.items()):
+        own = {"", *(persona.id for persona in persons)}
+        samples = [conversation for conversation in train if conversation.persona in own]
+        progress = part_of(work.progress, place, len(members))
+        dropped += tune(work.base, samples, work.recipe.sft, work.folder.path / name, work.recipe.seed, work.recipe.threads, progress)
+    work.folder.write("dropped.jsonl", dropped)
+    return {"models": list(members)}
+
+
+def make_pairs(work: Work) -> dict[str, Any]:
+    """Preference pairs with a guaranteed contrast."""
+    made, dropped = pairs.make_pairs(work.conversations, work.personas, work.recipe.dpo, work.recipe.seed)
+    work.folder.write("records.jsonl", made)
+    work.folder.write("dropped.jsonl", dropped)
+    work.progress(1, 1)
+    counts: dict[str, int] = {}
+    for pair in made:
+        counts[pair.contrast] = counts.get(pair.contrast, 0) + 1
+    return {"pairs": len(made), "contrasts": counts}
+
+
+def prefer(work: Work) -> dict[str, Any]:
+    """Automatic DPO."""
+    from persllm.training import prefer
+
+    made = work.run.step("6-pairs").records(PreferencePair)
+    dropped: list[Dropped] = []
+    members = groups(work.recipe, work.personas)
+    trained = []
+    for place, (name, persons) in enumerate(members.items()):
+        own = [pair for pair in made if pair.persona in {persona.id for persona in persons}]
+        if own:
+            sft = work.run.path / "5-sft" / name
+            progress = part_of(work.progress, place, len(members))
+            dropped += prefer(
+                work.base, sft, own, work.recipe.dpo, work.folder.path / name, work.recipe.seed, work.recipe.threads, progress
+            )
+            trained.append(name)
+    work.folder.write("dropped.jsonl", dropped)
+    return {"models": trained}
+
+
+def examine(work: Work) -> dict[str, Any]:
+    """Takers answer; metrics score."""
+    from persllm.evaluation import evaluate
+
+    items = work.run.step("4-dataset").records(TestItem, "test.jsonl")
+    return evaluate(work.recipe, work.run, work.personas, items, work.conversations, work.folder, work.progress)
+
+
+def write_report(work: Work) -> dict[str, Any]:
+    """Figures to tables, plots, and one page."""
+    from persllm.report import write_report
+
+    return write_report(work.recipe, work.run, work.folder, work.progress)
+
+
+# The list ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Step:
+    """A part of the pipeline."""
+
+    folder: str
+    title: str
+    work: Callable[[Work], dict[str, Any]]
+    settings: Callable[[Recipe], dict[str, Any]]
+    """What the step's result depends on, besides the steps it needs."""
+    needs: tuple[str, ...] = ()
+
+
+def constructor_settings(recipe: Recipe) -> dict[str, Any]:
+    """Settings and wordings of the constructor; where the annotator stands and how fast it is asked changes nothing."""
+    constructor = recipe.constructor.model_dump(mode="json", exclude={"api": {"url", "key_variable", "concurrency", "timeout", "retries"}})
+    texts = wordings_fingerprint("en") if recipe.constructor.engine == "extractive" else prompts_of_constructor()
+    return {"constructor": constructor, "texts": texts}
+
+
+def prompts_of_constructor() -> str:
+    """Fingerprint of the prompt files."""
+    from persllm.prompts import prompts_fingerprint
+
+    return prompts_fingerprint()
+
+
+def folders_settings(recipe: Recipe) -> dict[str, Any]:
+    """The content of the persona folders."""
+    return {"folders": {Path(folder).name: folder_fingerprint(Path(folder)) for folder in recipe.personas}}
+
+
+def dump(section: str) -> Callable[[Recipe], dict[str, Any]]:
+    """The settings of one section of the recipe."""
+    return lambda recipe: {section: getattr(recipe, section).model_dump(mode="json"), "seed": recipe.seed}
+
+
+STEPS = (
+    Step(
+        "0-base",
+        "base model",
+        prepare_base,
+        lambda r: {"base": r.base.model_dump(mode="json"), "threads": r.threads, "seed": r.seed, **folders_settings(r)},
+    ),
+    Step("1-materials", "materials", read_materials, folders_settings),
+    Step("2-questions", "questions", raise_questions, constructor_settings, ("1-materials",)),
+    Step("3-answers", "answers", answer_questions, constructor_settings, ("2-questions",)),
+    Step(
+        "4-dataset", "dataset", make_dataset, lambda r: {**dump("mixture")(r), "items_per_set": r.evaluation.items_per_set}, ("3-answers",)
+    ),
+    Step("5-sft", "personified tuning", tune, lambda r: {**dump("sft")(r), "mode": r.mode}, ("0-base", "4-dataset")),
+    Step("6-pairs", "preference pairs", make_pairs, dump("dpo"), ("4-dataset",)),
+    Step("7-dpo", "automatic DPO", prefer, dump("dpo"), ("5-sft", "6-pairs")),
+    Step("8-evaluation", "evaluation", examine, dump("evaluation"), ("7-dpo",)),
+    Step("9-report", "report", write_report, lambda r: {}, ("8-evaluation",)),
+)
+BY_FOLDER = {step.folder: step for step in STEPS}
+
+Show = Callable[[Step], contextlib.AbstractContextManager[Progress]]
+"""Opens whatever shows the progress of a step."""
+
+
+@contextlib.contextmanager
+def show_nothing(step: Step) -> Iterator[Progress]:
+    """A Show for libraries and tests."""
+    yield silent
+
+
+def run_recipe(recipe: Recipe, runs: Path, show: Show = show_nothing, redo: str = "", until: str = "", cache: Path | None = None) -> Run:
+    """Do every step that is owed, in order, and return the run.
+
+    `redo` names a step that is made again with all later ones; `until` the last step wanted.
+    Raises RunError if the folder was made with other settings.
+    """
+    first, last = step_named(redo), step_named(until)
+    run = Run(runs / recipe.name)
+    check_before(recipe)
+    with run.locked(), logged(run):
+        if first:
+            run.remove_steps([step.folder for step in STEPS[STEPS.index(first) :]])
+        accept_settings(run, recipe, bool(first))
+        write_provenance(run)
+        for step in STEPS:
+            do_step(step, run, recipe, show, cache or default_cache())
+            if step is last:
+                break
+    return run
+
+
+def step_named(name: str) -> Step | None:
+    """A step by its folder or the part after the number; ConfigError if there is none."""
+    for step in STEPS:
+        if name and name in (step.folder, step.folder.split("-", 1)[1]):
+            return step
+    if name:
+        raise ConfigError(f"{name}: no such step. Steps: {', '.join(step.folder for step in STEPS)}.")
+    return None
+
+
+def check_before(recipe: Recipe) -> None:
+    """Read everything the user gave before anything is written."""
+    personas = read_personas(recipe)
+    if recipe.mode == "solo" and len(personas) == 1 and "persona" in recipe.dpo.contrasts:
+        log.info("one person only: no preference pairs against other persons")
+
+
+def accept_settings(run: Run, recipe: Recipe, redo: bool) -> None:
+    """Write config.json, or refuse if it says something else."""
+    file = run.path / "config.json"
+    fresh = recipe.model_dump(mode="json")
+    if file.is_file() and not redo:
+        before = run.recipe.model_dump(mode="json")
+        if before != fresh:
+            raise RunError(differences(run.path, before, fresh).replace(f"--redo {run.path.name}", "--redo STEP"))
+    replace_json(file, fresh)
+
+
+def made_with(step: Step, recipe: Recipe) -> dict[str, Any]:
+    """Everything the result of a step depends on."""
+    needs = {name: fingerprint(made_with(BY_FOLDER[name], recipe)) for name in step.needs}
+    return {"step": step.folder, "version": persllm.__version__, "settings": step.settings(recipe), "needs": needs}
+
+
+def do_step(step: Step, run: Run, recipe: Recipe, show: Show, cache: Path) -> None:
+    """Do one step unless it is finished."""
+    folder = run.step(step.folder)
+    folder.begin(made_with(step, recipe))
+    if folder.finished:
+        return
+    log.info("step %s begins", step.folder)
+    started = time.monotonic()
+    with show(step) as progress:
+        facts = step.work(Work(recipe=recipe, run=run, folder=folder, progress=progress, cache=cache))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    folder.finish(time.monotonic() - started, {**facts, "finished": now(), "peak_memory_mb": peak})
+    log.info("step %s finished: %s", step.folder, facts)
+
+
+# What the steps share ------------------------------------------------------------------------------------
+
+
+def read_folders(recipe: Recipe) -> list[materials.Folder]:
+    """The persona folders of a recipe; all complaints at once."""
+    found: list[materials.Folder] = []
+    complaints: list[str] = []
+    for folder in recipe.personas:
+        try:
+            found.append(materials.read_folder(Path(folder)))
+        except (MaterialError, ConfigError) as error:
+            complaints.append(str(error))
+    names = [folder.persona.name for folder in found] + [folder.persona.id for folder in found]
+    twice = sorted({name for name in names if names.count(name) > 1 and not name.islower()} or {n for n in names if names.count(n) > 2})
+    complaints += [f"{name}: two persons have this name. Rename one, so that they can be told apart." for name in twice]
+    if complaints:
+        raise MaterialError("\n".join(complaints))
+    return found
+
+
+def read_personas(recipe: Recipe) -> list[Persona]:
+    """The persons of a recipe."""
+    return [folder.persona for folder in read_folders(recipe)]
+
+
+@contextlib.contextmanager
+def annotator(work: Work) -> Iterator[Callable[[Persona], Any]]:
+    """What makes conversations for a person: the extractive constructor, or an LLM at an address."""
+    settings = work.recipe.constructor
+    everything = work.materials
+    if settings.engine == "extractive":
+        from persllm.construct_extractive import Constructor
+
+        yield lambda p: Constructor(p, [m for m in everything if m.persona == p.id], [m for m in everything if m.persona != p.id], settings)
+        return
+    from persllm.chat import ApiModel
+    from persllm.construct_llm import LlmConstructor
+
+    with contextlib.closing(ApiModel(settings.api, work.cache / "calls")) as model:
+        yield lambda p: LlmConstructor(p, [m for m in everything if m.persona == p.id], settings, model)
+
+
+def part_of(progress: Progress, place: int, parts: int) -> Progress:
+    """The progress of one of several equal parts."""
+    return lambda done, total: progress(place * total + done, parts * total)
+
+
+def default_cache() -> Path:
+    """The folder shared by all runs: the small base, and paid calls."""
+    return Path(os.environ.get("PERSLLM_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "persllm")

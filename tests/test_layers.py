@@ -1,0 +1,89 @@
+"""The repository tests itself: imports go down, files stay short, light commands stay light, recipes parse."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from persllm.config import RECIPES, read_recipe
+
+PACKAGE = Path(__file__).parent.parent / "persllm"
+LAYERS = [
+    {"errors"},
+    {"config", "records"},
+    {"chat", "embedding", "sources", "prompts", "store", "languages", "wordings", "general", "thought", "templates", "nursery"},
+    {"materials", "retrieval", "judge", "base", "small_base", "gold", "statistics", "provenance"},
+    {"agent", "metrics", "starter", "takers"},
+    {"construct_extractive", "construct_llm", "dataset", "pairs", "training", "evaluation", "report"},
+    {"pipeline"},
+    {"show"},
+    {"cli"},
+]
+HEAVY = {
+    "torch",
+    "transformers",
+    "trl",
+    "peft",
+    "datasets",
+    "openai",
+    "matplotlib",
+    "sklearn",
+    "sacrebleu",
+    "rouge_score",
+    "bm25s",
+    "accelerate",
+}
+SIDEWAYS = {("pairs", "dataset")}
+"""Allowed within a layer, with the reason: pairs are mined from the dataset by the same search for rivals."""
+
+
+def layer(name: str) -> int:
+    """The layer of a module; every module must be in one."""
+    for place, members in enumerate(LAYERS):
+        if name in members:
+            return place
+    raise AssertionError(f"persllm.{name} is in no layer: add it to tests/test_layers.py and to AGENTS.md")
+
+
+def imports(file: Path) -> list[tuple[str, bool]]:
+    """(module, whether at the top of the file) of every import."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    top = set(map(id, tree.body))
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [f"persllm.{alias.name}" for alias in node.names] if node.module == "persllm" else [node.module]
+            found += [(name, id(node) in top) for name in names]
+        elif isinstance(node, ast.Import):
+            found += [(alias.name, id(node) in top) for alias in node.names]
+    return found
+
+
+FILES = sorted(file for file in PACKAGE.rglob("*.py") if file != PACKAGE / "__init__.py")
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PACKAGE)))
+def test_imports_go_down(file: Path) -> None:
+    own = file.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    for module, _ in imports(file):
+        other = module.removeprefix("persllm.").split(".")[0]
+        if module.startswith("persllm.") and not other.startswith("__") and other != own:
+            assert layer(other) < layer(own) or (own, other) in SIDEWAYS or layer(own) == layer(other) < 5, f"{own} imports {other}"
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PACKAGE)))
+def test_files_stay_short(file: Path) -> None:
+    lines = file.read_text(encoding="utf-8").count("\n")
+    assert lines <= 420, f"{file.name} has {lines} lines: which idea is missing?"
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = f"import sys, persllm.cli; found = {HEAVY!r} & set(sys.modules); assert not found, found"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("recipe", sorted(RECIPES.glob("*.yaml")), ids=lambda file: file.stem)
+def test_every_recipe_parses(recipe: Path) -> None:
+    assert read_recipe(recipe).name == recipe.stem
