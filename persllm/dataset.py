@@ -251,6 +251,10 @@ def test_item(conversation: Conversation, name: str, rivals: Rivals, personas: d
             rival = rivals.find(conversation, places, code)
             if rival:
                 candidates.append(Candidate(kind=kind, text=rival.answer.content))
+    if name == "future" and not candidates:
+        last = [(other.id, other.stages[-1].id) for other in personas.values() if (other.id, other.stages[-1].id) != (persona.id, conversation.stage)]
+        rival = rivals.find(conversation, last, code)
+        candidates += [Candidate(kind="leak", text=rival.answer.content)] if rival else []
     prefilled = conversation.form == "prefilled" and conversation.kind == "induction"
     return TestItem(
         id=conversation.identity, set=name, origin="constructed", persona=persona.id, stage=conversation.stage, messages=conversation.prompt,

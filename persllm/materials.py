@@ -293,7 +293,7 @@ class Doctor(Record):
     warnings: tuple[str, ...]
 
 
-THIN = 300
+THIN = 1000
 """Words of one stage below which `check` warns."""
 
 

@@ -1,0 +1,292 @@
+"""The base model with its stage tokens, and a local model one can talk to and ask for likelihoods.
+
+`prepare_base` makes the "stage base" once per run: the base, one control token per stage and one for the
+analysis (paper section 3.3; where the token stands is our choice: at the head of the system message), and the
+chat template with the prelude. Everything trained later starts from that folder, so adapters stay small.
+
+Limits: one device; prompts longer than the model's context are answered with an error, never cut. Rows of a
+batch are padded, which moves sums in their last digits: equal requests get equal answers unless two tokens are
+equally likely to about one part in a million.
+"""
+
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from persllm.config import BaseSettings
+from persllm.errors import BaseModelError
+from persllm.records import Persona, Record, Reply, Request, Usage, fingerprint
+from persllm.rendering import answers_to_ids, encode, end_of_turn, prompts_to_ids
+from persllm.small_base import ensure_small_base
+from persllm.store import Progress, disk_trouble, silent
+from persllm.templates import ANALYSIS_TOKEN, PROBE, ROLE_LINES, control_tokens, prelude, stage_token
+from persllm.thought import parted
+
+LIVE_SHARE = 0.7
+"""A batch is packed anew when fewer of its rows than this are still being written."""
+
+
+class LogLikelihood(Record):
+    """How likely a model finds an answer."""
+
+    total: float
+    """Sum of the natural logarithms over the answer's tokens, the end of the turn included."""
+    tokens: int
+    """Number of these tokens."""
+
+
+# The stage base ------------------------------------------------------------------------------------------
+
+
+def prepare_base(
+    settings: BaseSettings, personas: Sequence[Persona], folder: Path, cache: Path, seed: int = 0, threads: int = 2, progress: Progress = silent
+) -> None:
+    """Write the base with control tokens and template to `folder`, complete or not at all.
+
+    `small` is built and pretrained at first use and kept below `cache`. BaseModelError if the model is not to be
+    had or its tokenizer cannot end a turn.
+    """
+    torch.set_num_threads(threads)
+    source = str(ensure_small_base(settings, cache, seed, threads, progress)) if settings.model == "small" else settings.model
+    tokenizer, model = load_parts(source, settings.dtype)
+    if tokenizer.eos_token_id is None:
+        raise BaseModelError(f"base.model {settings.model}: its tokenizer has no end-of-sequence token, so no answer could end. Take another base.")
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    if tokenizer.chat_template is None:
+        tokenizer.chat_template = ROLE_LINES
+    if settings.stage_tokens:
+        add_control_tokens(model, tokenizer, personas)
+    tokenizer.chat_template = prelude(personas, settings.stage_tokens, role_of_prelude(tokenizer)) + tokenizer.chat_template
+    save_whole(model, tokenizer, folder)
+    progress(1, 1)
+
+
+def load_parts(source: str, dtype: str) -> tuple[Any, Any]:
+    """Tokenizer and model of a folder or a Hugging Face name; BaseModelError with the ways on if they are not to be had."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(source), AutoModelForCausalLM.from_pretrained(source, dtype=dtype)
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise BaseModelError(
+            f"base.model {source}: not found here, neither as a folder nor in the Hugging Face cache, or not a causal language model ({reason}). "
+            "Give the path of a model folder, let this machine reach the hub, or take the bundled base with --set base.model=small."
+        ) from None
+
+
+def add_control_tokens(model: Any, tokenizer: Any, personas: Sequence[Persona]) -> None:
+    """Add the control tokens; each row begins as the mean of the rows of the words that describe it.
+
+    The embedding grows if it must and never shrinks: many models keep spare rows.
+    """
+    from tokenizers import AddedToken
+
+    described = {token: described_by(token, personas) for token in control_tokens(personas)}
+    tokenizer.add_tokens([AddedToken(token, special=True, normalized=False) for token in described], special_tokens=True)
+    if len(tokenizer) > model.get_input_embeddings().weight.shape[0]:
+        model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+    matrices = {id(m.weight): m.weight for m in (model.get_input_embeddings(), model.get_output_embeddings())}
+    words = encode(tokenizer, list(described.values()))
+    with torch.no_grad():
+        for token, ids in zip(tokenizer.convert_tokens_to_ids(list(described)), words, strict=True):
+            for matrix in matrices.values():
+                matrix[token] = matrix[ids].mean(0)
+
+
+def described_by(token: str, personas: Sequence[Persona]) -> str:
+    """The words a control token stands for: titles and summaries of the stages of that name."""
+    stages = [stage for persona in personas for stage in persona.stages if stage_token(stage.id) == token]
+    return " ".join(f"{stage.title or stage.id} {stage.summary}" for stage in stages) or ANALYSIS_TOKEN.strip("<|>")
+
+
+def role_of_prelude(tokenizer: Any) -> str:
+    """`system`, or `user` where the template refuses or swallows a system message."""
+    from jinja2 import TemplateError
+
+    messages = [{"role": "system", "content": PROBE}, {"role": "user", "content": "?"}]
+    try:
+        return "system" if PROBE in tokenizer.apply_chat_template(messages, tokenize=False) else "user"
+    except TemplateError:
+        return "user"
+
+
+def save_whole(model: Any, tokenizer: Any, folder: Path) -> None:
+    """Write a complete model folder; what stood there before is replaced only when the new one is whole."""
+    fresh = folder.with_name(f".{folder.name}.fresh")
+    with disk_trouble(folder):
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir(parents=True)
+        model.config.pad_token_id = model.generation_config.pad_token_id = tokenizer.pad_token_id
+        model.save_pretrained(fresh)
+        tokenizer.save_pretrained(fresh)
+        shutil.rmtree(folder, ignore_errors=True)
+        fresh.rename(folder)
+
+
+# A model one can talk to ---------------------------------------------------------------------------------
+
+
+class LocalModel:
+    """A model folder in memory; speaks the protocol of `persllm.chat.ChatModel` and scores answers."""
+
+    def __init__(self, model: Any, tokenizer: Any):
+        self.model, self.tokenizer = model.eval(), tokenizer
+        kept = model.generation_config.eos_token_id
+        self.stops = {end_of_turn(tokenizer), tokenizer.eos_token_id, *(kept if isinstance(kept, list) else [kept])} - {None}
+        self.context = getattr(model.config.get_text_config(), "max_position_embeddings", None) or 1 << 30
+
+    @classmethod
+    def load(cls, folder: Path, adapter: Path | None = None, threads: int = 2) -> "LocalModel":
+        """The model in a folder, with an adapter if one is given; on a GPU if there is one."""
+        torch.set_num_threads(threads)
+        tokenizer, model = load_parts(str(folder), "auto")
+        if adapter is not None:
+            from peft import PeftModel
+
+            model = PeftModel.from_pretrained(model, str(adapter)).merge_and_unload()
+        return cls(model.to("cuda" if torch.cuda.is_available() else "cpu"), tokenizer)
+
+    def replies(self, requests: Sequence[Request], batch: int = 64, progress: Progress = silent) -> Iterator[tuple[int, Reply]]:
+        """(index of the request, reply) for every request, in batches of like length; a request too long gets an error."""
+        prompts = prompts_to_ids(self.tokenizer, requests)
+        done = 0
+        for places in like_length([len(prompt) for prompt in prompts], batch):
+            fitting = [place for place in places if len(prompts[place]) + requests[place].sampling.max_tokens <= self.context]
+            written = dict(zip(fitting, self.generate([prompts[p] for p in fitting], [requests[p] for p in fitting]), strict=True))
+            for place in places:
+                yield place, self.reply(written[place], len(prompts[place])) if place in written else self.too_long(prompts[place], requests[place])
+            done += len(places)
+            progress(done, len(requests))
+
+    def reply(self, tokens: list[int], prompt_tokens: int) -> Reply:
+        """A reply from generated tokens."""
+        stopped = bool(tokens) and tokens[-1] in self.stops
+        thought, text = parted(self.tokenizer.decode(tokens, skip_special_tokens=True))
+        usage = Usage(prompt_tokens=prompt_tokens, completion_tokens=len(tokens))
+        return Reply(text=text, thought=thought, finish="stop" if stopped else "length", usage=usage)
+
+    def too_long(self, prompt: list[int], request: Request) -> Reply:
+        """The reply to a request that does not fit the model's context."""
+        asked = f"{len(prompt)} tokens and {request.sampling.max_tokens} for the answer"
+        return Reply(finish="error", error=f"the request has {asked}; the model holds {self.context}")
+
+    @torch.inference_mode()
+    def generate(self, prompts: Sequence[list[int]], requests: Sequence[Request]) -> list[list[int]]:
+        """Tokens written after each prompt, the stop token included; all rows advance together, finished ones leave."""
+        from transformers import DynamicCache
+
+        if not prompts:
+            return []
+        dice = [Dice(request) for request in requests]
+        written: list[list[int]] = [[] for _ in prompts]
+        rows = list(range(len(prompts)))
+        ids, mask = self.padded(prompts)
+        past = DynamicCache(config=self.model.config)
+        positions = mask.cumsum(1).sub(1).clamp(min=0)
+        while True:
+            out = self.model(
+                input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=past, use_cache=True, logits_to_keep=1
+            )
+            tokens = draw(out.logits[:, -1].float(), [dice[row] for row in rows])
+            for row, token in zip(rows, tokens, strict=True):
+                if not self.finished(written[row], requests[row]):
+                    written[row].append(token)
+            alive = [place for place, row in enumerate(rows) if not self.finished(written[row], requests[row])]
+            if not alive:
+                return written
+            ids = torch.tensor([[token] for token in tokens], device=mask.device)
+            mask = torch.cat([mask, mask.new_ones(len(rows), 1)], 1)
+            positions = positions[:, -1:] + 1
+            if len(alive) < LIVE_SHARE * len(rows):
+                kept = torch.tensor(alive, device=mask.device)
+                rows, ids, mask, positions = [rows[place] for place in alive], ids[kept], mask[kept], positions[kept]
+                past.batch_select_indices(kept)
+
+    def finished(self, written: list[int], request: Request) -> bool:
+        """Whether an answer is at its end."""
+        return len(written) >= request.sampling.max_tokens or bool(written) and written[-1] in self.stops
+
+    def padded(self, rows: Sequence[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Rows padded on the left, and their attention mask: (rows, longest)."""
+        longest = max(map(len, rows))
+        fill = self.tokenizer.pad_token_id or 0
+        ids = torch.tensor([[fill] * (longest - len(row)) + row for row in rows], device=self.model.device)
+        mask = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in rows], device=self.model.device)
+        return ids, mask
+
+    def log_likelihoods(
+        self, requests: Sequence[Request], answers: Sequence[str], batch: int = 64, progress: Progress = silent
+    ) -> list[LogLikelihood]:
+        """How likely each answer, with the end of the turn, is after its request; exact under padding.
+
+        BaseModelError if a request with its answer does not fit the model's context.
+        """
+        prompts = prompts_to_ids(self.tokenizer, requests)
+        endings = answers_to_ids(self.tokenizer, answers)
+        lengths = [len(prompt) + len(ending) for prompt, ending in zip(prompts, endings, strict=True)]
+        if max(lengths, default=0) > self.context:
+            raise BaseModelError(f"a conversation of {max(lengths)} tokens is to be scored; the model holds {self.context}. Shorten it, or take another base.")
+        found: list[LogLikelihood | None] = [None] * len(requests)
+        done = 0
+        for places in like_length(lengths, batch):
+            totals = self.score([prompts[place] for place in places], [endings[place] for place in places])
+            for place, total in zip(places, totals, strict=True):
+                found[place] = LogLikelihood(total=total, tokens=len(endings[place]))
+            done += len(places)
+            progress(done, len(requests))
+        return [one for one in found if one is not None]
+
+    @torch.inference_mode()
+    def score(self, prompts: Sequence[list[int]], endings: Sequence[list[int]]) -> list[float]:
+        """Summed log-likelihood of each ending after its prompt. Padding on the left lines up the ends: only they pass the head."""
+        ids, mask = self.padded([prompt + ending for prompt, ending in zip(prompts, endings, strict=True)])
+        longest = max(map(len, endings))
+        positions = mask.cumsum(1).sub(1).clamp(min=0)
+        logits = self.model(
+            input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=False, logits_to_keep=longest + 1
+        ).logits[:, :-1].float()
+        targets = ids[:, -longest:]
+        chosen = logits.gather(2, targets.unsqueeze(2)).squeeze(2) - logits.logsumexp(2)
+        own = torch.arange(longest, device=ids.device) >= longest - torch.tensor([[len(ending)] for ending in endings], device=ids.device)
+        return chosen.double().masked_fill(~own, 0.0).sum(1).tolist()
+
+
+class Dice:
+    """The luck of one request: one number in [0, 1) per token, from its seed and content, whatever batch it is in."""
+
+    def __init__(self, request: Request):
+        self.temperature, self.top_p = request.sampling.temperature, request.sampling.top_p
+        seed = int(fingerprint([request.sampling.seed, request.identity]), 16) >> 1
+        generator = torch.Generator().manual_seed(seed)
+        self.numbers = iter(torch.rand(request.sampling.max_tokens + 1, generator=generator).tolist()) if self.temperature > 0 else None
+
+    def roll(self) -> float:
+        """The next number; 0 where none is needed."""
+        return next(self.numbers, 0.0) if self.numbers else 0.0
+
+
+def draw(logits: torch.Tensor, dice: Sequence[Dice]) -> list[int]:
+    """The next token of each row, from logits (rows, vocabulary): the likeliest, or drawn at the row's temperature within its top_p."""
+    likeliest = logits.argmax(1).tolist()
+    if all(die.temperature <= 0 for die in dice):
+        return likeliest
+    column = {"device": logits.device, "dtype": torch.float64}
+    temperature = torch.tensor([[die.temperature or 1.0] for die in dice], **column)
+    chances, order = (logits.double() / temperature).softmax(1).sort(1, descending=True, stable=True)
+    sums = chances.cumsum(1)
+    mass = sums.gather(1, (sums >= torch.tensor([[min(die.top_p, 1.0)] for die in dice], **column) - 1e-12).int().argmax(1, keepdim=True))
+    aims = torch.tensor([[die.roll()] for die in dice], **column) * mass
+    drawn = order.gather(1, (sums > aims).int().argmax(1, keepdim=True)).squeeze(1).tolist()
+    return [token if die.temperature > 0 else best for token, best, die in zip(drawn, likeliest, dice, strict=True)]
+
+
+def like_length(lengths: Sequence[int], batch: int) -> Iterator[list[int]]:
+    """Positions in batches of like length, the longest first, so that what would not fit shows at once."""
+    order = sorted(range(len(lengths)), key=lambda place: (-lengths[place], place))
+    for start in range(0, len(order), batch):
+        yield order[start : start + batch]

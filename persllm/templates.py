@@ -1,0 +1,86 @@
+"""Chat templates: the one for a base that has none, and the prelude that carries person and stage in any of them.
+
+The prelude stands before the model's own template and reads three variables, `persona`, `stage` (ids) and
+`analysis`; every server that passes template variables can set them. It opens the system message with
+`<|stage:ID|>`, `<|analysis|>` if the analysis is wanted, and the person's line. With none of them set the
+rendering is that of the original to the byte; nobody is assumed by default.
+
+Limits: the content of messages is text, not a list of parts.
+"""
+
+import json
+from collections.abc import Sequence
+
+from persllm.records import Persona
+
+ANALYSIS_TOKEN = "<|analysis|>"
+PROBE = "qzqz"
+"""A text that no template contains."""
+ROLE_LINES = (
+    "{{ bos_token if bos_token else '' }}"
+    "{% for message in messages %}"
+    "{{ message['role'] | capitalize }}:\n{{ message['content'] | trim }}{{ eos_token if message['role'] == 'assistant' else '' }}\n"
+    "{% endfor %}"
+    "{% if add_generation_prompt %}{{ 'Assistant:\n' }}{% endif %}"
+)
+"""For a base without a template: roles as plain lines, so that no token is needed that was never trained."""
+PRELUDE = """\
+{%- if persona or stage or analysis -%}
+{%- set persons = <<persons>> -%}
+{%- if persona not in persons -%}
+{{- raise_exception('unknown persona ' ~ persona ~ '; known: <<known>>') -}}
+{%- endif -%}
+{%- if stage not in persons[persona]['stages'] -%}
+{{- raise_exception('unknown stage ' ~ stage ~ ' of ' ~ persona ~ '; known: ' ~ (persons[persona]['stages'] | join(', '))) -}}
+{%- endif -%}
+{%- set opening = <<opening>> -%}
+{%- if messages and messages[0]['role'] == '<<role>>' -%}
+{%- set messages = [{'role': '<<role>>', 'content': opening ~ '\\n' ~ messages[0]['content']}] + messages[1:] -%}
+{%- else -%}
+{%- set messages = [{'role': '<<role>>', 'content': opening}] + messages -%}
+{%- endif -%}
+{%- endif %}
+"""
+"""The last newline belongs to its last tag: the template after it begins at the start of a line, as it did alone."""
+
+
+def stage_token(stage: str) -> str:
+    """The control token of a stage; persons whose stages have one name share it."""
+    return f"<|stage:{stage}|>"
+
+
+def control_tokens(personas: Sequence[Persona]) -> list[str]:
+    """All control tokens: every stage once, in the order of the persons, then the one for the analysis."""
+    stages = dict.fromkeys(stage.id for persona in personas for stage in persona.stages)
+    return [*map(stage_token, stages), ANALYSIS_TOKEN]
+
+
+def line_of(persona: Persona) -> str:
+    """The sentence by which a model is told who it is."""
+    return f"你是{persona.name}。" if persona.language == "zh" else f"You are {persona.name}."
+
+
+def prelude(personas: Sequence[Persona], tokens: bool, role: str = "system") -> str:
+    """The text that is put in front of a chat template.
+
+    `tokens` says the stage by control tokens, else in words. `role` is `system`, or `user` for a template that
+    takes no system message.
+    """
+    persons = {
+        persona.id: {"line": line_of(persona), "stages": [stage.id for stage in persona.stages], "language": persona.language} for persona in personas
+    }
+    by_token = f"'<|stage:' ~ stage ~ '|>' ~ ('{ANALYSIS_TOKEN}' if analysis else '') ~ persons[persona]['line']"
+    in_words = (
+        "('阶段：' ~ stage ~ '。' ~ ('先分析。' if analysis else '') if persons[persona]['language'] == 'zh' "
+        "else 'Stage: ' ~ stage ~ '. ' ~ ('Analyse first. ' if analysis else '')) ~ persons[persona]['line']"
+    )
+    words = {
+        "persons": json.dumps(persons, ensure_ascii=False),
+        "known": ", ".join(persons),
+        "opening": by_token if tokens else in_words,
+        "role": role,
+    }
+    text = PRELUDE
+    for word, value in words.items():
+        text = text.replace(f"<<{word}>>", value)
+    return text

@@ -1,0 +1,203 @@
+"""A server on this machine that speaks `/v1/chat/completions`, deterministically from the prompt, with faults on request.
+
+    with FakeServer(faults=lambda asked: ["429"] if asked.turn == 0 else []) as server:
+        ApiSettings(url=server.url, model="fake")
+
+A fault is chosen per request by a function of `Asked`: the prompt and how often the same prompt came before.
+"""
+
+import hashlib
+import json
+import re
+import threading
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+PROSE = {
+    "en": ["The bell was cast in spring.", "I carried the sand myself.", "Nobody thanked us for it.", "That year the lake was high."],
+    "zh": ["那口钟是春天铸的。", "沙子是我自己搬的。", "没有人谢过我们。", "那一年湖水很高。"],
+}
+FOREIGN = {"en": "那口钟是春天铸的，沙子是我自己搬的。", "zh": "The bell was cast in spring, and I carried the sand myself."}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One request as the server sees it."""
+
+    messages: tuple[tuple[str, str], ...]
+    turn: int
+    """How often the same messages came before."""
+    body: dict
+
+    @property
+    def last(self) -> str:
+        """What was said last."""
+        return self.messages[-1][1]
+
+    @property
+    def number(self) -> int:
+        """A number that depends on the messages alone."""
+        return int(hashlib.sha256(json.dumps(self.messages).encode()).hexdigest()[:12], 16)
+
+    @property
+    def code(self) -> str:
+        """The language asked in."""
+        return "zh" if re.search("[\u4e00-\u9fff]", self.last) else "en"
+
+
+class FakeServer:
+    """The server, from `with` to the end of it."""
+
+    def __init__(self, faults: Callable[[Asked], str] = lambda asked: "", answer: Callable[[Asked], str] | None = None):
+        self.faults, self.answer = faults, answer or write
+        self.counts: Counter[tuple[tuple[str, str], ...]] = Counter()
+        """How often each conversation was sent."""
+        self.bodies: list[dict] = []
+        self.keys: set[str] = set()
+        self.busy = self.most_busy = 0
+        self.lock, self.over = threading.Lock(), threading.Event()
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler(self))
+        self.server.daemon_threads = True
+        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True)
+
+    @property
+    def url(self) -> str:
+        """The address for ApiSettings."""
+        return f"http://127.0.0.1:{self.server.server_address[1]}/v1"
+
+    @property
+    def requests(self) -> int:
+        """How many requests came."""
+        return sum(self.counts.values())
+
+    def __enter__(self) -> "FakeServer":
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.over.set()
+        self.server.shutdown()
+        self.server.server_close()
+
+    def note(self, body: dict) -> Asked:
+        """Count a request."""
+        messages = tuple((message["role"], message["content"]) for message in body["messages"])
+        with self.lock:
+            asked = Asked(messages=messages, turn=self.counts[messages], body=body)
+            self.counts[messages] += 1
+            self.bodies.append(body)
+        return asked
+
+
+def handler(fake: FakeServer) -> type[BaseHTTPRequestHandler]:
+    """The request handler of one server."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+        def do_POST(self) -> None:
+            fake.keys.add(self.headers.get("Authorization", ""))
+            asked = fake.note(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            with fake.lock:
+                fake.busy += 1
+                fake.most_busy = max(fake.most_busy, fake.busy)
+            try:
+                self.respond(asked, fake.faults(asked))
+            finally:
+                with fake.lock:
+                    fake.busy -= 1
+
+        def respond(self, asked: Asked, fault: str) -> None:
+            if fault == "hang":
+                fake.over.wait(30)
+            if fault in ("hang", "cut"):
+                self.close_connection = True
+                return
+            if fault.isdigit():
+                headers = {"Retry-After": "0.05"} if fault == "429" else {"retry-after-ms": "20"}
+                key = self.headers.get("Authorization", "").removeprefix("Bearer ")
+                self.send(int(fault), {"error": {"message": f"no: {fault} for {key}"}}, headers)
+                return
+            if fault == "html":
+                self.send(200, "<html>please log in</html>", {"Content-Type": "text/html"})
+                return
+            self.send(200, completion(asked, fake.answer(asked), fault), {}, half=fault == "cut body")
+
+        def send(self, status: int, body: dict | str, headers: dict[str, str], half: bool = False) -> None:
+            data = (body if isinstance(body, str) else json.dumps(body)).encode()
+            self.send_response(status)
+            for name, value in ({"Content-Type": "application/json"} | headers | {"Content-Length": str(len(data))}).items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(data[: len(data) // 2] if half else data)
+            self.close_connection = self.close_connection or half
+
+    return Handler
+
+
+def completion(asked: Asked, text: str, fault: str) -> dict:
+    """The body of a good response, or of a subtly bad one."""
+    finish = {"length": "length", "filter": "content_filter"}.get(fault, "stop")
+    message = {"role": "assistant", "content": spoilt(asked, text, fault)}
+    if fault == "thought":
+        message["reasoning_content"] = "Let me see."
+    return {
+        "id": "x", "object": "chat.completion", "created": 0, "model": asked.body["model"],
+        "choices": [{"index": 0, "finish_reason": finish, "message": message}],
+        "usage": {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10},
+    }  # fmt: skip
+
+
+def spoilt(asked: Asked, text: str, fault: str) -> str:
+    """The text with a fault in it."""
+    if fault == "empty":
+        return " \n"
+    if fault in ("half json", "length"):
+        return text[: len(text) // 2]
+    if fault == "inline thought":
+        return f"<think>Let me see.</think>\n{text}"
+    if fault == "wrong language":
+        marks = re.findall(r"\[[^\]]+\]", text)
+        return "\n".join(f"{mark} {FOREIGN[asked.code]}" for mark in marks) or FOREIGN[asked.code]
+    if fault == "assistant":
+        return re.sub(r"(\[Response\]) .*", r"\1 As an AI, I have no lake.", text)
+    if fault == "circles":
+        return re.sub(r"(\[Response\]) .*", r"\1 I sang. I sang. I sang.", text)
+    if fault == "copy":
+        return re.sub(r"(\[Response\]) .*", lambda match: f"{match[1]} {said(asked)} Yes.", text)
+    return text
+
+
+def said(asked: Asked) -> str:
+    """What was said to the person, in a request for an answer: the second paragraph."""
+    return asked.messages[1][1].split("\n\n")[1]
+
+
+def write(asked: Asked) -> str:
+    """A reply in the form that the prompt asks for."""
+    prompt = asked.messages[1][1] if len(asked.messages) > 1 else asked.last
+    prose = PROSE[asked.code]
+    if '{"inputs"' in prompt:
+        return json.dumps({"inputs": entries(asked, prompt)}, ensure_ascii=False)
+    words = [prose[(asked.number + i) % len(prose)] for i in range(3)]
+    marks = re.findall(r"^\[[^\]]+\]", prompt, re.MULTILINE)
+    return "\n".join(f"{mark} {word}" for mark, word in zip(marks, words, strict=False)) if marks else words[0]
+
+
+def entries(asked: Asked, prompt: str) -> list[dict[str, str]]:
+    """As many inputs as asked for, all different."""
+    wanted = re.findall(r"^\d+\. (\w+)[:：]", prompt, re.MULTILINE)
+    count = int(next(filter(None, re.search(r"Write (\d+)|请写(\d+)", prompt).groups())))
+    mark = f"{asked.number % 10**6}"
+    text = (lambda i, kind: f"{kind}{mark}之{i}，你怎么看？") if asked.code == "zh" else (lambda i, kind: f"What about {kind} {mark} number {i}?")
+    if '"family"' in prompt:
+        fields = ("text", "claim", "truth", "control")
+        return [{"family": wanted[i], **{field: text(i, field) for field in fields}} for i in range(count)]
+    if '"stance"' in prompt:
+        return [{"stance": wanted[i], "text": text(i, wanted[i])} for i in range(count)]
+    return [{"text": text(i, "matter")} for i in range(count)]
