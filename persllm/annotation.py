@@ -16,8 +16,11 @@ from pydantic import ValidationError
 from persllm.languages import detect, language
 from persllm.prompts import prompt_lines
 from persllm.records import Record
+from persllm.thought import MARKS
 
 FENCE = re.compile(r"\s*```(?:json)?\s*\n(.*?)\n?\s*```\s*", re.DOTALL | re.IGNORECASE)
+MISTAKEN = {"en": "[Mistaken]", "zh": "[误答]"}
+"""How the wrong answer is marked that comes with the right one, by language."""
 LEAST_COPIED = 4
 """A question of fewer words than this may well come back in an answer."""
 MOST_REPEATED = 3
@@ -95,10 +98,9 @@ def read_inputs(text: str, kind: str, families: Sequence[str] = ()) -> Inputs:
     return found
 
 
-def marks(code: str) -> tuple[str, str, str]:
-    """The marks of analysis, response and mistaken answer in a language."""
-    analysis, response, mistaken = prompt_lines(code, "marks")
-    return analysis, response, mistaken
+def marks(code: str, mistaken: bool) -> tuple[str, ...]:
+    """The marks of analysis and response in a language, and of the mistaken answer if one is wanted."""
+    return (*MARKS[code], MISTAKEN[code]) if mistaken else MARKS[code]
 
 
 def read_sections(text: str, wanted: Sequence[str]) -> dict[str, str]:
@@ -110,7 +112,7 @@ def read_sections(text: str, wanted: Sequence[str]) -> dict[str, str]:
     found = list(re.finditer(rf"[*#_ ]*[\[【［]\s*({names})\s*[\]】］][*_:：]*", text, re.IGNORECASE))
     order = [f"[{match[1]}]".lower() for match in found]
     expected = [mark.lower() for mark in wanted]
-    if order != [mark for mark in expected if mark in order]:
+    if not found or order != [mark for mark in expected if mark in order]:
         return {}
     ends = [*(match.start() for match in found[1:]), len(text)]
     behind = {mark: text[match.end() : end].strip() for mark, match, end in zip(order, found, ends, strict=True)}

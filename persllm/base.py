@@ -68,7 +68,9 @@ def prepare_base(
 def load_parts(source: str, dtype: str) -> tuple[Any, Any]:
     """Tokenizer and model of a folder or a Hugging Face name; BaseModelError with the ways on if they are not to be had."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils.logging import disable_progress_bar
 
+    disable_progress_bar()
     try:
         return AutoTokenizer.from_pretrained(source), AutoModelForCausalLM.from_pretrained(source, dtype=dtype)
     except (OSError, ValueError) as error:
@@ -277,7 +279,7 @@ def draw(logits: torch.Tensor, dice: Sequence[Dice]) -> list[int]:
         return likeliest
     column = {"device": logits.device, "dtype": torch.float64}
     temperature = torch.tensor([[die.temperature or 1.0] for die in dice], **column)
-    chances, order = (logits.double() / temperature).softmax(1).sort(1, descending=True, stable=True)
+    chances, order = (logits.double() / temperature).softmax(1).sort(dim=1, descending=True, stable=True)
     sums = chances.cumsum(1)
     mass = sums.gather(1, (sums >= torch.tensor([[min(die.top_p, 1.0)] for die in dice], **column) - 1e-12).int().argmax(1, keepdim=True))
     aims = torch.tensor([[die.roll()] for die in dice], **column) * mass

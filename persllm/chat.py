@@ -77,7 +77,7 @@ class Tally(Record):
     failed: int = 0
     """Calls that failed for good."""
     usage: Usage = Usage()
-    """Tokens of `calls`; replies from the disk cost nothing."""
+    """Tokens that the server counted, also for failed calls; replies from the disk cost nothing."""
 
 
 class ReplyCache:

@@ -120,12 +120,10 @@ class LlmConstructor:
 
     def told_material(self, material: Material) -> str:
         """A material with its kind, heading and date."""
-        heading = [part for part in dict.fromkeys((material.title, material.situation)) if part]
+        heading = [self.say(f"kind_{material.kind}"), *(part for part in dict.fromkeys((material.title, material.situation)) if part)]
         if material.date and material.date not in " ".join(heading):
             heading.append(material.date)
-        return self.say("material", kind=self.say(f"kind_{material.kind}"), heading="; ".join(heading), text=material.text).replace(
-            ": \n", ":\n"
-        )
+        return self.say("material", heading=" \u2013 ".join(heading), text=material.text)
 
     # Questions ---------------------------------------------------------------------------------------------
 
@@ -156,11 +154,11 @@ class LlmConstructor:
         words = {"name": name, "material": self.told_material(material), "count": str(self.settings.questions_per_material)}
         if kind == "opinion":
             wanted = [STANCES[i % len(STANCES)] for i in range(self.settings.questions_per_material)]
-            words["stances"] = numbered(self.say(f"stance_{stance}", name=name) for stance in wanted)
+            words["stances"] = numbered(self.say(f"stance_{stance}") for stance in wanted)
         if kind == "induction":
             families = self.families(material, stage)
             words["count"] = str(len(families))
-            words["families"] = numbered(self.say(f"family_{family}", name=name) for family in families)
+            words["families"] = numbered(self.say(f"family_{family}") for family in families)
         system = self.say("annotator", name=name, profile=self.persona.profile, stage=self.told_stage(stage))
         return self.request(("system", system), ("user", self.say(kind, **words)))
 
@@ -228,10 +226,9 @@ class LlmConstructor:
     def answered(self, question: Question) -> Job:
         """One question answered in role; one repair of the form."""
         objective, subjective, evidence = self.shown(question)
-        wanted = marks(self.code)[: 3 if question.kind in CONTRASTED else 2]
-        form = self.say(
-            "form_mistaken" if question.kind in CONTRASTED else "form_answer", **dict(zip(("analysis", "response", "mistaken"), wanted))
-        )
+        contrasted = question.kind in CONTRASTED
+        wanted = marks(self.code, contrasted)
+        form = self.say("form_mistaken" if contrasted else "form_answer", **dict(zip(("analysis", "response", "mistaken"), wanted)))
         request = self.ask_in_role(question, objective, subjective, form)
         [reply] = yield [request]
         missing = lacking(reply, wanted)

@@ -27,3 +27,8 @@ def parted(text: str) -> tuple[str, str]:
     if not found:
         return "", text.strip()
     return found["thought"].strip(), (found["text"] or "").strip()
+
+
+def language_of(text: str) -> str:
+    """The language whose marks a text gets."""
+    return "zh" if any("\u4e00" <= letter <= "\u9fff" for letter in text) else "en"

@@ -194,7 +194,11 @@ def entries(asked: Asked, prompt: str) -> list[dict[str, str]]:
     wanted = re.findall(r"^\d+\. (\w+)[:：]", prompt, re.MULTILINE)
     count = int(next(filter(None, re.search(r"Write (\d+)|请写(\d+)", prompt).groups())))
     mark = f"{asked.number % 10**6}"
-    text = (lambda i, kind: f"{kind}{mark}之{i}，你怎么看？") if asked.code == "zh" else (lambda i, kind: f"What about {kind} {mark} number {i}?")
+    text = (
+        (lambda i, kind: f"{kind}{mark}之{i}，你怎么看？")
+        if asked.code == "zh"
+        else (lambda i, kind: f"What about {kind} {mark} number {i}?")
+    )
     if '"family"' in prompt:
         fields = ("text", "claim", "truth", "control")
         return [{"family": wanted[i], **{field: text(i, field) for field in fields}} for i in range(count)]
