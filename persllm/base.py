@@ -42,7 +42,13 @@ class LogLikelihood(Record):
 
 
 def prepare_base(
-    settings: BaseSettings, personas: Sequence[Persona], folder: Path, cache: Path, seed: int = 0, threads: int = 2, progress: Progress = silent
+    settings: BaseSettings,
+    personas: Sequence[Persona],
+    folder: Path,
+    cache: Path,
+    seed: int = 0,
+    threads: int = 2,
+    progress: Progress = silent,
 ) -> None:
     """Write the base with control tokens and template to `folder`, complete or not at all.
 
@@ -53,7 +59,9 @@ def prepare_base(
     source = str(ensure_small_base(settings, cache, seed, threads, progress)) if settings.model == "small" else settings.model
     tokenizer, model = load_parts(source, settings.dtype)
     if tokenizer.eos_token_id is None:
-        raise BaseModelError(f"base.model {settings.model}: its tokenizer has no end-of-sequence token, so no answer could end. Take another base.")
+        raise BaseModelError(
+            f"base.model {settings.model}: its tokenizer has no end-of-sequence token, so no answer could end. Take another base."
+        )
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     if tokenizer.chat_template is None:
@@ -161,7 +169,10 @@ class LocalModel:
             fitting = [place for place in places if len(prompts[place]) + requests[place].sampling.max_tokens <= self.context]
             written = dict(zip(fitting, self.generate([prompts[p] for p in fitting], [requests[p] for p in fitting]), strict=True))
             for place in places:
-                yield place, self.reply(written[place], len(prompts[place])) if place in written else self.too_long(prompts[place], requests[place])
+                yield (
+                    place,
+                    self.reply(written[place], len(prompts[place])) if place in written else self.too_long(prompts[place], requests[place]),
+                )
             done += len(places)
             progress(done, len(requests))
 
@@ -232,7 +243,9 @@ class LocalModel:
         endings = answers_to_ids(self.tokenizer, answers)
         lengths = [len(prompt) + len(ending) for prompt, ending in zip(prompts, endings, strict=True)]
         if max(lengths, default=0) > self.context:
-            raise BaseModelError(f"a conversation of {max(lengths)} tokens is to be scored; the model holds {self.context}. Shorten it, or take another base.")
+            raise BaseModelError(
+                f"a conversation of {max(lengths)} tokens is to be scored; the model holds {self.context}. Shorten it, or take another base."
+            )
         found: list[LogLikelihood | None] = [None] * len(requests)
         done = 0
         for places in like_length(lengths, batch):
@@ -249,9 +262,11 @@ class LocalModel:
         ids, mask = self.padded([prompt + ending for prompt, ending in zip(prompts, endings, strict=True)])
         longest = max(map(len, endings))
         positions = mask.cumsum(1).sub(1).clamp(min=0)
-        logits = self.model(
-            input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=False, logits_to_keep=longest + 1
-        ).logits[:, :-1].float()
+        logits = (
+            self.model(input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=False, logits_to_keep=longest + 1)
+            .logits[:, :-1]
+            .float()
+        )
         targets = ids[:, -longest:]
         chosen = logits.gather(2, targets.unsqueeze(2)).squeeze(2) - logits.logsumexp(2)
         own = torch.arange(longest, device=ids.device) >= longest - torch.tensor([[len(ending)] for ending in endings], device=ids.device)

@@ -26,6 +26,7 @@ ANSWER_SENTENCES = 2
 """Sentences per answer to a question about a whole episode."""
 LETTER_SENTENCES = 3
 SPANS_PER_SENTENCE = 2
+CLAIMS_PER_SENTENCE = 1
 CLAIM_FORM = {"year": "wrong_era", "name": "false_premise", "place": "false_premise", "thing": "false_premise", "number": "false_memory"}
 
 
@@ -198,10 +199,10 @@ class Constructor:
         questions: list[Question] = []
         for number, fact in enumerate(facts):
             group = f"{material.identity}:{stage.id}:{number}"
-            for span in choose(fact.spans, SPANS_PER_SENTENCE, group):
+            for place, span in enumerate(choose(fact.spans, SPANS_PER_SENTENCE, group)):
                 questions += self.about_span(material, stage, fact, span, f"{group}:{span.start}")
                 false = self.swap(fact.sentence, span, stage.id)
-                if false:
+                if false and place < CLAIMS_PER_SENTENCE:
                     questions += self.claims(material, stage, f"{group}:{span.start}", fact.sentence, false, CLAIM_FORM[span.kind])
         return questions
 
@@ -328,8 +329,9 @@ class Constructor:
         yield self.conversation(question, material, (*asked, self.spoken(text, question, material)), rejected=question.accepting)
 
     def told(self, question: Question, material: Material) -> Iterator[Conversation]:
-        """An episode told two sentences at a time."""
+        """An episode told two sentences at a time; remembered from another stage, its beginning alone."""
         told = self.tools.sentences(question.truth)
+        told = told if question.stage == material.stage else told[:ANSWER_SENTENCES]
         messages = [Message(role="user", content=question.text)]
         for place in range(0, len(told), ANSWER_SENTENCES):
             if place:

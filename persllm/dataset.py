@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from persllm.config import EvaluationSettings, MixtureSettings
 from persllm.embedding import Vectors, near_duplicates, overlap
 from persllm.languages import language
+from persllm.materials import held_out_materials
 from persllm.records import Candidate, Conversation, Dropped, Material, Message, Persona, Record, TestItem, fingerprint
 
 MOST_OVERLAP = 0.6
@@ -59,17 +60,6 @@ def make_dataset(
 def is_held_out(conversation: Conversation) -> bool:
     """Whether a general conversation belongs to the test set `general`: every tenth, by content."""
     return int(fingerprint([[m.role, m.content] for m in conversation.messages]), 16) % 10 == 0
-
-
-def held_out_materials(materials: Sequence[Material], share: float) -> set[str]:
-    """Identities of the materials never trained on: a share of each person, stage and kind that has enough."""
-    groups: dict[tuple[str, str | None, str], list[str]] = defaultdict(list)
-    for material in materials:
-        groups[material.persona, material.stage, material.kind].append(material.identity)
-    chosen: set[str] = set()
-    for members in groups.values():
-        chosen |= set(sorted(members)[: int(len(members) * share + 0.5) if len(members) > 2 else 0])
-    return chosen
 
 
 def reject(conversations: Iterable[Conversation]) -> tuple[list[Conversation], list[Dropped]]:
@@ -252,7 +242,11 @@ def test_item(conversation: Conversation, name: str, rivals: Rivals, personas: d
             if rival:
                 candidates.append(Candidate(kind=kind, text=rival.answer.content))
     if name == "future" and not candidates:
-        last = [(other.id, other.stages[-1].id) for other in personas.values() if (other.id, other.stages[-1].id) != (persona.id, conversation.stage)]
+        last = [
+            (other.id, other.stages[-1].id)
+            for other in personas.values()
+            if (other.id, other.stages[-1].id) != (persona.id, conversation.stage)
+        ]
         rival = rivals.find(conversation, last, code)
         candidates += [Candidate(kind="leak", text=rival.answer.content)] if rival else []
     prefilled = conversation.form == "prefilled" and conversation.kind == "induction"

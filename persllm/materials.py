@@ -14,7 +14,8 @@ All complaints are collected, so that one reading names every line that must be 
 
 import json
 import re
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -24,7 +25,7 @@ from pydantic import Field, model_validator
 from persllm.config import Settings, parse, read_yaml
 from persllm.errors import MaterialError
 from persllm.languages import detect, language
-from persllm.records import Material, MaterialKind, Persona, Record, Stage, Turn, Voice
+from persllm.records import Dropped, Material, MaterialKind, Persona, Record, Stage, Turn, Voice
 from persllm.sources import SourceSettings, read_source
 
 KINDS: tuple[MaterialKind, ...] = get_args(MaterialKind)
@@ -73,6 +74,8 @@ class Folder(Record):
 
     persona: Persona
     materials: tuple[Material, ...]
+    dropped: tuple[Dropped, ...] = ()
+    """What a source holds but cannot be used, with the reason."""
 
 
 def read_folder(path: Path) -> Folder:
@@ -86,12 +89,15 @@ def read_folder(path: Path) -> Folder:
     persona = make_persona(path.name, settings)
     reader = Reader(path, persona)
     materials = [material for found in sorted((path / "materials").rglob("*")) if found.is_file() for material in reader.read(found)]
+    dropped: list[Dropped] = []
     for source in settings.sources:
-        materials += read_source(source, path, persona, reader.complaints)
+        found, lost = read_source(source, path, persona, reader.complaints)
+        materials += found
+        dropped += lost
     complaints = reader.complaints + lacking(persona, materials, path, reader.complaints)
     if complaints:
         raise MaterialError("\n".join(complaints))
-    return Folder(persona=persona, materials=tuple(unique(materials)))
+    return Folder(persona=persona, materials=tuple(unique(materials)), dropped=tuple(dropped))
 
 
 def make_persona(folder: str, settings: PersonaSettings) -> Persona:
@@ -280,6 +286,17 @@ def sections(body: str, first: int) -> list[tuple[int, str, str]]:
         if text:
             found.append((first + start, lines[start].lstrip("# ").strip(), text))
     return found
+
+
+def held_out_materials(materials: Sequence[Material], share: float) -> set[str]:
+    """Identities of the materials never trained on: a share of each person, stage and kind that has enough."""
+    groups: dict[tuple[str, str | None, str], list[str]] = defaultdict(list)
+    for material in materials:
+        groups[material.persona, material.stage, material.kind].append(material.identity)
+    chosen: set[str] = set()
+    for members in groups.values():
+        chosen |= set(sorted(members)[: int(len(members) * share + 0.5) if len(members) > 2 else 0])
+    return chosen
 
 
 class Doctor(Record):

@@ -1,4 +1,5 @@
 """Stub."""
+
 from persllm.records import Conversation
 
 

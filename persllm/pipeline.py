@@ -18,6 +18,7 @@ import persllm
 from persllm import dataset, general, materials, pairs
 from persllm.config import Recipe
 from persllm.errors import ConfigError, MaterialError, RunError
+from persllm.prompts import prompts_fingerprint
 from persllm.provenance import logged, write_provenance
 from persllm.records import Conversation, Dropped, Material, Persona, PreferencePair, Question, TestItem, fingerprint
 from persllm.store import Outcome, Progress, Run, StepFolder, differences, folder_fingerprint, now, replace_json, silent
@@ -214,15 +215,9 @@ class Step:
 def constructor_settings(recipe: Recipe) -> dict[str, Any]:
     """Settings and wordings of the constructor; where the annotator stands and how fast it is asked changes nothing."""
     constructor = recipe.constructor.model_dump(mode="json", exclude={"api": {"url", "key_variable", "concurrency", "timeout", "retries"}})
-    texts = wordings_fingerprint("en") if recipe.constructor.engine == "extractive" else prompts_of_constructor()
-    return {"constructor": constructor, "texts": texts}
-
-
-def prompts_of_constructor() -> str:
-    """Fingerprint of the prompt files."""
-    from persllm.prompts import prompts_fingerprint
-
-    return prompts_fingerprint()
+    extractive = recipe.constructor.engine == "extractive"
+    texts = wordings_fingerprint() if extractive else prompts_fingerprint(without=("prompted",))
+    return {"constructor": constructor, "texts": texts, "held_out": None if extractive else recipe.mixture.held_out_materials}
 
 
 def folders_settings(recipe: Recipe) -> dict[str, Any]:
@@ -374,8 +369,9 @@ def annotator(work: Work) -> Iterator[Callable[[Persona], Any]]:
     from persllm.chat import ApiModel
     from persllm.construct_llm import LlmConstructor
 
+    held = materials.held_out_materials(everything, work.recipe.mixture.held_out_materials)
     with contextlib.closing(ApiModel(settings.api, work.cache / "calls")) as model:
-        yield lambda p: LlmConstructor(p, [m for m in everything if m.persona == p.id], settings, model)
+        yield lambda p: LlmConstructor(p, everything, settings, model, held)
 
 
 def part_of(progress: Progress, place: int, parts: int) -> Progress:

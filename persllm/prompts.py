@@ -50,8 +50,14 @@ def prompt_file(language: str, prompt_name: str) -> Path:
     return PROMPTS / language / f"{prompt_name}.txt"
 
 
-def prompts_fingerprint(language: str = "", names: Iterable[str] = ()) -> str:
-    """Hash of the texts of these prompts, or of all, for `made-with`: other wording, other data."""
-    chosen = set(names)
+def prompts_fingerprint(language: str = "", names: Iterable[str] = (), without: Iterable[str] = ()) -> str:
+    """Hash of the texts of these prompts, or of all but some, for `made-with`: other wording, other data."""
+    chosen, spared = set(names), set(without)
     files = sorted(PROMPTS.glob(f"{language or '*'}/*.txt"))
-    return fingerprint({f"{f.parent.name}/{f.stem}": prompt_text(f.parent.name, f.stem) for f in files if not chosen or f.stem in chosen})
+    return fingerprint(
+        {
+            f"{f.parent.name}/{f.stem}": prompt_text(f.parent.name, f.stem)
+            for f in files
+            if f.stem not in spared and (not chosen or f.stem in chosen)
+        }
+    )

@@ -303,6 +303,8 @@ class Score(Record):
     """Why the value is None."""
     detail: str = ""
     """What the figure rests on, such as the kind of the wrong answer."""
+    chance: float | None = None
+    """The value that blind guessing would have in the mean; None where guessing has no meaning."""
 
 
 class Dropped(Record):

@@ -14,7 +14,6 @@ from persllm.records import Request
 from persllm.templates import PROBE
 
 
-
 def prompts_to_ids(tokenizer: Any, requests: Sequence[Request]) -> list[list[int]]:
     """Token ids of each request up to where the answer begins, its prefill included.
 

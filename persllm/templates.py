@@ -55,6 +55,11 @@ def control_tokens(personas: Sequence[Persona]) -> list[str]:
     return [*map(stage_token, stages), ANALYSIS_TOKEN]
 
 
+def is_control_token(token: str) -> bool:
+    """Whether a token of a vocabulary is one of ours."""
+    return token == ANALYSIS_TOKEN or token.startswith("<|stage:")
+
+
 def line_of(persona: Persona) -> str:
     """The sentence by which a model is told who it is."""
     return f"你是{persona.name}。" if persona.language == "zh" else f"You are {persona.name}."
@@ -67,7 +72,8 @@ def prelude(personas: Sequence[Persona], tokens: bool, role: str = "system") -> 
     takes no system message.
     """
     persons = {
-        persona.id: {"line": line_of(persona), "stages": [stage.id for stage in persona.stages], "language": persona.language} for persona in personas
+        persona.id: {"line": line_of(persona), "stages": [stage.id for stage in persona.stages], "language": persona.language}
+        for persona in personas
     }
     by_token = f"'<|stage:' ~ stage ~ '|>' ~ ('{ANALYSIS_TOKEN}' if analysis else '') ~ persons[persona]['line']"
     in_words = (

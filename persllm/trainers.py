@@ -53,7 +53,11 @@ class Tuner(Careful, SFTTrainer):
 
 
 class Preferrer(Careful, DPOTrainer):
-    """DPO on rows of `prompt_ids`, `chosen_ids` and `rejected_ids`."""
+    """DPO on rows of `prompt_ids`, `chosen_ids`, `rejected_ids`, `ref_chosen_logps` and `ref_rejected_logps`."""
+
+    def _precompute_ref_logps(self, dataset: Any, *_: Any, **__: Any) -> Any:
+        """The reference is in the rows already."""
+        return dataset
 
 
 class Watch(TrainerCallback):
@@ -72,21 +76,28 @@ class Watch(TrainerCallback):
             replace_text(Path(args.output_dir) / f"checkpoint-{state.global_step}" / COMPLETE, self.made_with)
 
 
-def compact_head(model: Any) -> None:
-    """Let TRL's fused head compute only the positions that have a label, on a CPU; elsewhere and for scaled logits leave it as it is.
-
-    Entropy and mean logits, which TRL only logs, come back as zeros.
-    """
+def mend_head(model: Any) -> None:
+    """Make TRL's fused head fit: give a wrapped head the `bias` it reads, and let it score only answers on a CPU."""
+    head = model.get_output_embeddings()
+    if not hasattr(head, "bias"):
+        head.register_parameter("bias", None)
     inner = model.get_base_model() if hasattr(model, "get_base_model") else model
     settings = inner.config.get_text_config()
     scaled = any(getattr(settings, name, None) is not None for name in HEAD_SCALES)
-    if inner.device.type != "cpu" or scaled or getattr(settings, "output_router_logits", False):
-        return
-    fused = inner.forward
+    if inner.device.type == "cpu" and not scaled and not getattr(settings, "output_router_logits", False):
+        compact_head(inner)
+
+
+def compact_head(model: Any) -> None:
+    """Let the fused head compute only the positions that have a label.
+
+    Entropy and mean logits, which TRL only logs, come back as zeros.
+    """
+    fused = model.forward
 
     def forward(self: Any, *args: Any, fused_lm_head: bool = False, labels: Any = None, **kwargs: Any) -> Any:
-        if not fused_lm_head or labels is None:
-            return fused(*args, fused_lm_head=fused_lm_head, labels=labels, **kwargs)
+        if not fused_lm_head:
+            return fused(*args, labels=labels, **kwargs)
         kwargs.pop("num_items_in_batch", None)
         hidden = self.base_model(*args, **kwargs).last_hidden_state[:, :-1]
         mask = labels[:, 1:] != -100
@@ -102,4 +113,4 @@ def compact_head(model: Any) -> None:
             label_mask=mask,
         )
 
-    inner.forward = types.MethodType(forward, inner)
+    model.forward = types.MethodType(forward, model)

@@ -2,8 +2,8 @@
 
 Samples are tokens with a loss on the answer alone; one that is too long is dropped and named, never cut. `lora`
 trains low-rank matrices and the rows of the control tokens; `full` all weights. DPO starts from the merged SFT
-model with a fresh adapter: handed the SFT adapter itself, TRL copies it as the reference without the rows of the
-control tokens. What comes out is `model`, a complete model folder, and for LoRA also `adapter`.
+model with a fresh adapter, and what that model finds likely is computed once, before: handed the SFT adapter
+itself, TRL would make its reference without the rows of the control tokens. What comes out is `model`, a complete model folder, and for LoRA also `adapter`.
 
 A training that was killed goes on from its last complete checkpoint and ends in the same weights to the byte.
 
@@ -19,17 +19,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from persllm.base import load_parts, save_whole
+from persllm.base import LocalModel, like_length, load_parts, save_whole
 from persllm.config import DpoSettings, SftSettings, TrainingSettings
 from persllm.errors import TrainingError
 from persllm.records import Conversation, Dropped, PreferencePair, Request, fingerprint
 from persllm.rendering import answers_to_ids, prompts_to_ids
 from persllm.store import Progress, replace_json, replace_text, silent
-from persllm.templates import ANALYSIS_TOKEN
+from persllm.templates import is_control_token
 from persllm.thought import language_of, written
 
-Row = dict[str, list[int]]
-"""A sample as TRL takes it: columns of token ids."""
+Row = dict[str, Any]
+"""A sample as TRL takes it: columns of token ids, and for pairs the likelihoods under the model before."""
 WINDOW = 50
 """Batches among which samples of like length are brought together."""
 MOST_LOGGED = 10
@@ -70,7 +70,7 @@ def prefer(
     tokenizer, model = load_parts(str(sft / "model"), "auto")
     rows = dpo_rows(tokenizer, pairs)
     lengths = [len(row["prompt_ids"]) + max(len(row["chosen_ids"]), len(row["rejected_ids"])) for row in rows]
-    kept = job.fitting(pairs, rows, lengths)
+    kept = with_reference(LocalModel(model, tokenizer), job.fitting(pairs, rows, lengths), settings.batch)
     order = in_order([len(row["prompt_ids"]) + len(row["chosen_ids"]) for row in kept], settings, seed)
     return job.train("dpo", model, tokenizer, [kept[place] for place in order], seed, progress)
 
@@ -80,7 +80,9 @@ def prefer(
 
 def sft_tokens(tokenizer: Any, conversations: Sequence[Conversation]) -> list[tuple[list[int], list[int]]]:
     """(prompt, answer) as token ids for each conversation; an answer with a thought is asked for by the analysis variable."""
-    requests = [Request(messages=c.prompt, persona=c.persona, stage=c.stage, analysis=bool(c.persona and c.answer.thought)) for c in conversations]
+    requests = [
+        Request(messages=c.prompt, persona=c.persona, stage=c.stage, analysis=bool(c.persona and c.answer.thought)) for c in conversations
+    ]
     answers = [written(c.answer, language_of(c.answer.content)) for c in conversations]
     return list(zip(prompts_to_ids(tokenizer, requests), answers_to_ids(tokenizer, answers), strict=True))
 
@@ -94,6 +96,17 @@ def dpo_rows(tokenizer: Any, pairs: Sequence[PreferencePair]) -> list[Row]:
         for messages in ([p.chosen for p in pairs], [p.rejected for p in pairs])
     )
     return [{"prompt_ids": p, "chosen_ids": c, "rejected_ids": r} for p, c, r in zip(prompts, chosen, rejected, strict=True)]
+
+
+def with_reference(reference: LocalModel, rows: Sequence[Row], batch: int) -> list[Row]:
+    """Each pair with the log-likelihoods that the model before the training gives to both answers."""
+    filled = [dict(row) for row in rows]
+    for side in ("chosen", "rejected"):
+        for places in like_length([len(row["prompt_ids"]) + len(row[f"{side}_ids"]) for row in rows], batch):
+            totals = reference.score([rows[p]["prompt_ids"] for p in places], [rows[p][f"{side}_ids"] for p in places])
+            for place, total in zip(places, totals, strict=True):
+                filled[place][f"ref_{side}_logps"] = total
+    return filled
 
 
 def in_order(lengths: Sequence[int], settings: TrainingSettings, seed: int) -> list[int]:
@@ -151,18 +164,20 @@ class Job:
         """Train, keep curve and model, remove the checkpoints, and return what was dropped."""
         from datasets import Dataset
         from datasets.utils.logging import disable_progress_bar
+        from transformers import PrinterCallback
 
-        from persllm.trainers import Preferrer, Tuner, Watch, compact_head
+        from persllm.trainers import Preferrer, Tuner, Watch, mend_head
 
         disable_progress_bar()
         steps = math.ceil(len(rows) / self.settings.batch)
         arguments = training_arguments(phase, self.settings, self.folder / "checkpoints", steps, seed)
-        if self.settings.adapter == "lora":
-            model = with_adapter(model, tokenizer, self.settings.rank)
         trainer = (Tuner if phase == "sft" else Preferrer)(
-            model=model, args=arguments, processing_class=tokenizer, train_dataset=Dataset.from_list(rows), callbacks=[Watch(self.made_with, progress)]
-        )
-        compact_head(trainer.model)
+            model=model, args=arguments, processing_class=tokenizer, train_dataset=Dataset.from_list(rows),
+            peft_config=adapter_settings(model, tokenizer, self.settings.rank) if self.settings.adapter == "lora" else None,
+        )  # fmt: skip
+        trainer.remove_callback(PrinterCallback)
+        trainer.add_callback(Watch(self.made_with, progress))
+        mend_head(trainer.model)
         trainer.train(resume_from_checkpoint=self.last_checkpoint())
         self.keep(trainer, tokenizer)
         return self.dropped
@@ -186,6 +201,7 @@ class Job:
         if self.settings.adapter == "lora":
             shutil.rmtree(self.folder / "adapter", ignore_errors=True)
             model.save_pretrained(self.folder / "adapter", save_embedding_layers=False)
+            (self.folder / "adapter" / "README.md").unlink(missing_ok=True)
             model = model.merge_and_unload()
         model.__dict__.pop("forward", None)
         save_whole(model, tokenizer, self.folder / "model")
@@ -229,24 +245,18 @@ def training_arguments(phase: str, settings: TrainingSettings, folder: Path, ste
         raise TrainingError(f"{phase}.arguments: TRL knows no {unknown}. See the parameters of its {phase.upper()}Config.") from None
 
 
-def with_adapter(model: Any, tokenizer: Any, rank: int) -> Any:
-    """The model with a LoRA on all linear layers and with trainable rows of the control tokens.
+def adapter_settings(model: Any, tokenizer: Any, rank: int) -> Any:
+    """A LoRA on all linear layers, with the rows of the control tokens; those of the output too where it is not tied."""
+    from peft import LoraConfig
 
-    With untied embeddings the rows of the output are trained too. The wrapped head gets the `bias` that TRL reads.
-    """
-    from peft import LoraConfig, get_peft_model
-
-    tokens = [i for token, i in tokenizer.get_added_vocab().items() if token == ANALYSIS_TOKEN or token.startswith("<|stage:")]
+    tokens = sorted(i for token, i in tokenizer.get_added_vocab().items() if is_control_token(token))
     names = {id(module): name.rpartition(".")[2] for name, module in model.named_modules()}
-    rows = {names[id(model.get_input_embeddings())]: sorted(tokens)}
+    rows = {names[id(model.get_input_embeddings())]: tokens}
     if not model.config.tie_word_embeddings:
-        rows[names[id(model.get_output_embeddings())]] = sorted(tokens)
-    config = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear", task_type="CAUSAL_LM", trainable_token_indices=rows if tokens else None)
-    wrapped = get_peft_model(model, config)
-    head = wrapped.get_output_embeddings()
-    if not hasattr(head, "bias"):
-        head.register_parameter("bias", None)
-    return wrapped
+        rows[names[id(model.get_output_embeddings())]] = tokens
+    return LoraConfig(
+        r=rank, lora_alpha=2 * rank, target_modules="all-linear", task_type="CAUSAL_LM", trainable_token_indices=rows if tokens else None
+    )
 
 
 def curve(history: Sequence[dict[str, Any]]) -> list[dict[str, float]]:

@@ -1,9 +1,11 @@
 """Books and other files that are not yet materials: one reader per format.
 
-An entry of `sources:` in persona.yaml names files and their format; `read_source` hands them to the reader of
-that format. Readers return what they found and, apart from it, what they dropped and why.
+An entry of `sources:` in persona.yaml names files and their format; `read_source` hands each file to the reader of
+that format. A reader returns the materials and, apart from them, what it left out and why.
 """
 
+from collections.abc import Iterator
+from glob import glob
 from pathlib import Path
 from typing import Literal
 
@@ -11,21 +13,55 @@ from pydantic import Field
 
 from persllm.config import Settings
 from persllm.records import Dropped, Material, MaterialKind, Persona
+from persllm.sources.letters import letter_materials
+
+READERS = {"letters": letter_materials}
+LOOKED_FOR = {"letters": "numbers that stand alone on a line and count up (`1.`, `2.`), or headings in capitals (`TO SOMEBODY.`)"}
 
 
 class SourceSettings(Settings):
     """One entry of `sources:` in persona.yaml."""
 
     files: str = Field(min_length=1)
-    """Glob of the files, relative to the persona's folder; may be absolute."""
+    """Pattern of the files, such as `letters/*.txt`, relative to the persona's folder; may be absolute."""
     format: Literal["letters"]
-    """How the files are written."""
+    """How the files are written: `letters` is a book of dated letters of one person."""
     kind: MaterialKind = "speech"
     """What the materials are."""
     author: str = ""
-    """The writer's name as the files sign it; empty for the person's own name."""
+    """The writer's name as the files sign it, if it is neither the person's name nor an alias."""
 
 
-def read_source(source: SourceSettings, folder: Path, persona: Persona, complaints: list[str]) -> list[Material]:
-    """The materials of one source; what cannot be used becomes a complaint."""
-    return []
+def read_source(source: SourceSettings, folder: Path, persona: Persona, complaints: list[str]) -> tuple[list[Material], list[Dropped]]:
+    """The materials of one source, and what was left out with the reason; what must be mended is added to `complaints`."""
+    materials: list[Material] = []
+    dropped: list[Dropped] = []
+    for name, text in texts(source, folder, complaints):
+        found = READERS[source.format](text, name, source.kind, source.author, persona)
+        if found is None:
+            complaints.append(
+                f"{folder.name}/{name}: no {source.format} found; looked for {LOOKED_FOR[source.format]}. Correct the file or remove it."
+            )
+            continue
+        materials += found[0]
+        dropped += found[1]
+    return materials, dropped
+
+
+def texts(source: SourceSettings, folder: Path, complaints: list[str]) -> Iterator[tuple[str, str]]:
+    """(name relative to the folder, text) of the files of a source, in the order of their names."""
+    files = [file for name in sorted(glob(source.files, root_dir=folder, recursive=True)) if (file := folder / name).is_file()]
+    if not files:
+        note = "README.md there says where to get them. " if (folder / "README.md").is_file() else ""
+        complaints.append(
+            f'{folder.name}/{source.files}: no such file. {note}Put plain text (UTF-8) there, or correct "files" under "sources" in persona.yaml.'
+        )
+    for file in files:
+        name = str(file.relative_to(folder)) if file.is_relative_to(folder) else file.name
+        try:
+            text = file.read_text(encoding="utf-8-sig")
+        except UnicodeDecodeError as error:
+            line = file.read_bytes()[: error.start].count(b"\n") + 1
+            complaints.append(f"{folder.name}/{name}, line {line}: not UTF-8. Save the file as UTF-8.")
+            continue
+        yield name, text

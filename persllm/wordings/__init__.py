@@ -69,9 +69,9 @@ def wordings(language: str) -> Wordings:
     return parse(Wordings, read_yaml(file), str(file))
 
 
-def wordings_fingerprint(language: str) -> str:
-    """Hash of the wordings, for `made-with`."""
-    return fingerprint(wordings(language).model_dump(mode="json"))
+def wordings_fingerprint() -> str:
+    """Hash of all wordings files, for `made-with`."""
+    return fingerprint([file.read_text(encoding="utf-8") for file in sorted(HERE.glob("*.yaml"))])
 
 
 def fill(wording: str, **words: str) -> str:

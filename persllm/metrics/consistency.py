@@ -1,0 +1,54 @@
+"""consistency: the same opinion, however it is asked for.
+
+`agreement` is the share of the other wordings of a question on which the choice comes out as on this one, whether right or
+wrong. `wording_gap` is how much liker (chrF) the greedy answer is to those to the other wordings than to those to other
+questions of the same person and stage: 0 for a model that does not read the question.
+
+Limits: agreement is high by itself where choice is near 0 or 1; read it beside choice.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from persllm.metrics.choice import overall
+from persllm.metrics.distinction import mean
+from persllm.metrics.fidelity import closeness
+from persllm.metrics.sitting import Sitting
+from persllm.records import Score, TestItem
+
+
+def score(sitting: Sitting) -> list[Score]:
+    """agreement and wording_gap of every item that has other wordings."""
+    places: dict[tuple[str, str], list[TestItem]] = defaultdict(list)
+    for item in sitting.items.values():
+        if item.set == "paraphrase" and item.group:
+            places[item.persona, item.stage].append(item)
+    found: list[Score] = []
+    for members in places.values():
+        chosen = {item.id: overall(sitting, item, "choice").value for item in members if item.candidates}
+        for item in members:
+            same = [other for other in members if other.group == item.group and other.id != item.id]
+            if same:
+                found += [agreement(sitting, item, same, chosen), wording_gap(sitting, item, same, members)]
+    return found
+
+
+def agreement(sitting: Sitting, item: TestItem, same: Sequence[TestItem], chosen: dict[str, float | None]) -> Score:
+    """Share of the other wordings with the same outcome."""
+    own = chosen.get(item.id)
+    others = [chosen[other.id] for other in same if chosen.get(other.id) is not None]
+    if own is None or not others:
+        return sitting.score("agreement", item, None, "no choice to compare")
+    return sitting.score("agreement", item, sum(other == own for other in others) / len(others))
+
+
+def wording_gap(sitting: Sitting, item: TestItem, same: Sequence[TestItem], members: Sequence[TestItem]) -> Score:
+    """Likeness of answers within the group of wordings, less the likeness to other groups."""
+    answer = sitting.text(item)
+    if not answer:
+        return sitting.score("wording_gap", item, None, sitting.why_silent(item))
+    inside = mean(closeness(sitting.text(other), answer) for other in same if sitting.text(other))
+    outside = mean(closeness(sitting.text(other), answer) for other in members if other.group != item.group and sitting.text(other))
+    if inside is None or outside is None:
+        return sitting.score("wording_gap", item, None, "no other answer to compare")
+    return sitting.score("wording_gap", item, inside - outside)

@@ -1,0 +1,87 @@
+"""Takers: the models that sit the examination, and how each learns who is to answer.
+
+`base` is the untrained model, told nothing of a person. `prompted` is the same weights with the profile and the
+stage in words, in the system message. `sft` and `dpo` are the trained models, told by the template's variables.
+All get the same questions and the same sampling.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from persllm.config import Recipe
+from persllm.prompts import prompt
+from persllm.records import Message, Persona, Reply, Request, Sampling
+from persllm.store import Run
+
+TRAINED = {"sft": "5-sft", "dpo": "7-dpo"}
+"""Trained taker -> the step that makes it."""
+
+
+class Examinee(Protocol):
+    """A model that can answer and say how likely it finds an answer, such as `persllm.base.LocalModel`."""
+
+    def replies(self, requests: Sequence[Request]) -> Iterator[tuple[int, Reply]]:
+        """(index of the request, reply), in any order."""
+
+    def log_likelihoods(self, requests: Sequence[Request], answers: Sequence[str]) -> Sequence[Any]:
+        """For each answer a record with `total`, the summed log-likelihood, and `tokens`."""
+
+
+Opener = Callable[[str], Examinee]
+"""Loads the model of that folder."""
+
+
+@dataclass(frozen=True)
+class Taker:
+    """One who sits the examination."""
+
+    name: str
+    manner: Literal["plain", "prompted", "trained"]
+    """How it learns who answers: not at all, by words, by the template's variables."""
+    personas: Mapping[str, Persona]
+    models: Mapping[str, str]
+    """Id of a person -> folder of the model that answers for that person; a person may be missing."""
+
+    def request(
+        self, messages: Sequence[Message], persona: str, stage: str, prefill: str = "", sampling: Sampling | None = None
+    ) -> Request:
+        """A question to a person at a stage, as this taker is asked it."""
+        known = {"persona": persona, "stage": stage} if self.manner == "trained" else {}
+        asked = prompted(messages, self.personas[persona], stage) if self.manner == "prompted" else tuple(messages)
+        return Request(messages=asked, prefill=prefill, sampling=sampling or Sampling(), **known)
+
+
+def prompted(messages: Sequence[Message], persona: Persona, stage_id: str) -> tuple[Message, ...]:
+    """The messages with the person and the stage in words before them."""
+    stage = persona.stage(stage_id)
+    title = (stage.title or stage.id).rstrip(".。")
+    text = prompt(persona.language, "prompted", name=persona.name, profile=persona.profile, title=title, summary=stage.summary)
+    if messages and messages[0].role == "system":
+        return (Message(role="system", content=f"{text}\n{messages[0].content}"), *messages[1:])
+    return (Message(role="system", content=text), *messages)
+
+
+def takers_of(recipe: Recipe, run: Run, personas: Sequence[Persona]) -> list[Taker]:
+    """The takers of a run, as the recipe names them; one that was never trained is left out."""
+    by_id = {persona.id: persona for persona in personas}
+    base = str(run.path / "0-base" / "model")
+    found = []
+    for name in recipe.evaluation.takers:
+        if name in TRAINED:
+            folders = {p: run.path / TRAINED[name] / ("cast" if recipe.mode == "cast" else p) / "model" for p in by_id}
+            models = {p: str(folder) for p, folder in folders.items() if folder.is_dir()}
+        else:
+            models = {p: base for p in by_id}
+        if models:
+            manner = {"base": "plain", "prompted": "prompted"}.get(name, "trained")
+            found.append(Taker(name=name, manner=manner, personas=by_id, models=models))
+    return found
+
+
+def open_local(folder: str, threads: int) -> Examinee:
+    """The model of a folder, in memory."""
+    from persllm.base import LocalModel
+
+    return LocalModel.load(Path(folder), threads=threads)
