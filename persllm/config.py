@@ -76,7 +76,11 @@ class ConstructorSettings(Settings):
     engine: Literal["extractive", "llm"] = "extractive"
     """`extractive` needs no model; `llm` asks one at the address below, as in the paper (section 3.2)."""
     questions_per_material: int = Field(3, ge=1)
-    """For `llm`: inputs of each kind raised per material; for `extractive`: wordings per fact."""
+    """For `llm`: inputs of each kind raised per material; for `extractive`: wordings of the question about the whole."""
+    facts_per_material: int = Field(8, ge=0)
+    """For `extractive`: names, places, years and numbers asked for per material."""
+    claims_per_material: int = Field(8, ge=0)
+    """For `extractive`: false statements per material, each with a true twin."""
     families: tuple[InductionFamily, ...] = ("false_premise", "wrong_era", "false_memory", "flattery")
     """Families of induction attacks that are trained; the others stay unseen until the evaluation."""
     objective_words: int = 1500

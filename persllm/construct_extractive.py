@@ -24,9 +24,12 @@ from persllm.wordings import Forms, Wordings, fill, wordings
 Raised = tuple[list[Question], list[Dropped]]
 ANSWER_SENTENCES = 2
 """Sentences per answer to a question about a whole episode."""
+TOLD_ROUNDS = 2
+"""Answers in which an episode is told; what it holds beyond them is asked for sentence by sentence."""
 LETTER_SENTENCES = 3
+CONTEXT_TURNS = 5
+"""Turns of an exchange that stand before an answer."""
 SPANS_PER_SENTENCE = 2
-CLAIMS_PER_SENTENCE = 1
 CLAIM_FORM = {"year": "wrong_era", "name": "false_premise", "place": "false_premise", "thing": "false_premise", "number": "false_memory"}
 
 
@@ -195,15 +198,17 @@ class Constructor:
         ]
 
     def about_parts(self, material: Material, stage: Stage, facts: list[Fact]) -> list[Question]:
-        """Questions about, and claims against, the single sentences."""
+        """Questions about, and claims against, the single sentences: spread over the material, at most one claim a sentence."""
         questions: list[Question] = []
-        for number, fact in enumerate(facts):
-            group = f"{material.identity}:{stage.id}:{number}"
-            for place, span in enumerate(choose(fact.spans, SPANS_PER_SENTENCE, group)):
-                questions += self.about_span(material, stage, fact, span, f"{group}:{span.start}")
-                false = self.swap(fact.sentence, span, stage.id)
-                if false and place < CLAIMS_PER_SENTENCE:
-                    questions += self.claims(material, stage, f"{group}:{span.start}", fact.sentence, false, CLAIM_FORM[span.kind])
+        group = f"{material.identity}:{stage.id}"
+        places = [(number, span) for number, fact in enumerate(facts) for span in choose(fact.spans, SPANS_PER_SENTENCE, group, number)]
+        for number, span in choose(places, self.settings.facts_per_material, group, "facts"):
+            questions += self.about_span(material, stage, facts[number], span, f"{group}:{number}:{span.start}")
+        claimed = {number: span for number, span in choose(places, len(places), group, "claims")}
+        for number, span in list(claimed.items())[: self.settings.claims_per_material]:
+            false = self.swap(facts[number].sentence, span, stage.id)
+            if false:
+                questions += self.claims(material, stage, f"{group}:{number}:{span.start}", facts[number].sentence, false, CLAIM_FORM[span.kind])
         return questions
 
     def about_span(self, material: Material, stage: Stage, fact: Fact, span: Span, group: str) -> list[Question]:
@@ -227,7 +232,7 @@ class Constructor:
         questions: list[Question] = []
         trained = self.settings.families
         forms = [family] if family in trained else []
-        forms += choose([f for f in self.words.claims if f != family], 1, group, "family")
+        forms += choose([f for f in self.words.claims if f not in (family, "wrong_era")], 1, group, "family")
         for form in forms:
             for kind, statement in (("induction", false), ("control", truth)):
                 wordings_here = list(self.each_wording(self.words.claims[form], group, form, count=1))
@@ -331,7 +336,7 @@ class Constructor:
     def told(self, question: Question, material: Material) -> Iterator[Conversation]:
         """An episode told two sentences at a time; remembered from another stage, its beginning alone."""
         told = self.tools.sentences(question.truth)
-        told = told if question.stage == material.stage else told[:ANSWER_SENTENCES]
+        told = told[: ANSWER_SENTENCES * (TOLD_ROUNDS if question.stage == material.stage else 1)]
         messages = [Message(role="user", content=question.text)]
         for place in range(0, len(told), ANSWER_SENTENCES):
             if place:
@@ -368,7 +373,7 @@ class Constructor:
                 messages.append(Message(role="user", content=fill(self.words.exchange_bare, situation=material.situation, speaker=speaker)))
             speaker = turn.to or "?"
             thought = fill(self.words.thought.exchange, speaker=speaker, situation=material.situation)
-            yield self.conversation(question, material, (*messages, Message(role="assistant", content=turn.text, thought=thought)))
+            yield self.conversation(question, material, (*messages[-CONTEXT_TURNS:], Message(role="assistant", content=turn.text, thought=thought)))
             if previous:
                 alone = (Message(role="user", content=previous), Message(role="assistant", content=turn.text, thought=thought))
                 yield self.conversation(question, material, alone, form="reply")

@@ -60,16 +60,6 @@ class Result(Record):
     error: str = ""
 
 
-class Confusion(Record):
-    """How often a taker's answers as one person and stage were heard as another."""
-
-    taker: str
-    asked: str
-    """`person/stage` that was to answer."""
-    heard: str
-    count: int
-
-
 def evaluate(
     recipe: Recipe, run: Run, personas: Sequence[Persona], items: Sequence[TestItem], conversations: Sequence[Conversation],
     folder: StepFolder, progress: Progress = silent, opener: Opener | None = None,
@@ -235,7 +225,7 @@ def score(
     folder.write("scores.jsonl", scores)
     folder.write("figures.jsonl", made)
     folder.write("differences.jsonl", differences(scores, items, PAIRS, settings.bootstrap, seed))
-    folder.write("confusion.jsonl", [one for sitting in found for one in confusions(sitting, classifier)])
+    folder.write("confusion.jsonl", [one for sitting in found for one in identification.confusion(sitting, classifier)])
     unscored = sum(one.value is None for one in scores)
     return {"takers": [taker.name for taker in takers], "items": len(items), "scores": len(scores), "unscored": unscored}
 
@@ -253,15 +243,4 @@ def sittings(takers: Sequence[str], items: Sequence[TestItem], personas: Sequenc
             likelihoods={(one.item, one.place, one.given): one for one in likelihoods if one.taker == taker},
         )
         for taker in takers
-    ]
-
-
-def confusions(sitting: Sitting, classifier: identification.Classifier | None) -> list[Confusion]:
-    """The confusion matrix of one taker as records, zeros left out."""
-    table = identification.confusion(sitting, classifier)
-    return [
-        Confusion(taker=sitting.taker, asked="/".join(asked), heard="/".join(heard), count=count)
-        for asked, row in table.items()
-        for heard, count in row.items()
-        if count
     ]

@@ -2,14 +2,15 @@
 
 Third person is turned to the first by the person's names and pronouns. That is safe only where the pronouns
 can mean nobody else, so a sentence is turned only if the person was named before in the same text and no
-other single person was named in between; anything else returns None.
+other single person was named in between; anything else returns None. So does a sentence in the present tense
+with a second verb (`keeps bees and sells honey`), and one in which the same person would be subject and object.
 """
 
 import re
 
 from persllm.languages import Span, Who
 
-WORD = re.compile(r"[A-Za-z]+(?:'[A-Za-z]+)?|\d+(?:[.,]\d+)*")
+WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?|\d+(?:[.,]\d+)*")
 ABBREVIATION = re.compile(r"\b(?:Mr|Mrs|Ms|Dr|St|Prof|Capt|No|vol|Vol|op|Op|e\.g|i\.e|[A-Z])\.$")
 MONTHS = "January|February|March|April|May|June|July|August|September|October|November|December"
 SEASON = "spring|summer|autumn|winter|midsummer|midwinter"
@@ -20,7 +21,8 @@ NUMBERS = (
 ).split()
 DIGITS = "one|two|three|four|five|six|seven|eight|nine"
 NUMBER = re.compile(rf"\b(?i:{'|'.join(NUMBERS)})(?:-(?:{DIGITS}))?\b(?!-)|\b\d{{1,3}}\b")
-NAME = re.compile(r"\b[A-Z][a-z]+(?:(?: (?:of|the|van|von|de))? [A-Z][a-z]+)*\b")
+CAPITAL = "[A-ZÀ-ÖØ-Þ][a-zß-öø-ÿ]+"
+NAME = re.compile(rf"\b{CAPITAL}(?:(?: (?:of|the|van|von|de))? {CAPITAL})*\b")
 PLACE_BEFORE = re.compile(r"\b(?:in|at|to|from|near|towards|across|above|below|into|outside|around) (?:the |old |lower |upper )*$")
 NOT_NAMES = set(
     "The A An In On At By For From With When While After Before During Every Each All Both Some No Not And But Or If "
@@ -28,7 +30,19 @@ NOT_NAMES = set(
     "Over Under Two Three Four Five Six Seven Eight Nine Ten Twelve Twice God Sunday Monday Tuesday Wednesday "
     "Thursday Friday Saturday Sundays Mondays Tuesdays Wednesdays Thursdays Fridays Saturdays".split()
 ) | set(MONTHS.split("|"))  # fmt: skip
-PRESENT = {"is": "am", "has": "have", "does": "do", "was": "was"}
+PRESENT = {
+    "is": "am", "has": "have", "does": "do", "isn't": "am not", "hasn't": "haven't", "doesn't": "don't", "goes": "go",
+}  # fmt: skip
+"""Third person of the present tense, and the first; other verbs lose their s."""
+NOT_VERBS = set(
+    "was as its his this thus perhaps sometimes always besides afterwards towards upwards downwards forwards backwards indoors outdoors "
+    "upstairs downstairs nowadays yes less ours hers yours theirs means".split()
+)
+ADVERBS = set("always never often still now also only sometimes seldom ever just even then rarely hardly soon again perhaps".split())
+PREPOSITIONS = set(
+    "to for with by of from on about against beside behind before after near without between than like past upon at in into "
+    "toward towards over under around among beyond except".split()
+)
 OBJECT_BEFORE = set(
     "to for with by of from at on about against beside behind before after near without between than like past upon "
     "toward towards over under around among beyond except told gave made let asked taught showed called helped saw "
@@ -45,17 +59,18 @@ BODY = {"back"}
 
 def words(text: str) -> list[str]:
     """The words and numbers of a text, in lower case: the unit of budgets, retrieval and overlap."""
-    return [word.lower() for word in WORD.findall(text)]
+    return [word.lower() for word in WORD.findall(text.replace("’", "'"))]
 
 
 def sentences(text: str) -> list[str]:
-    """A text cut at full stops, question and exclamation marks that end a sentence."""
+    """A text cut at full stops, question and exclamation marks that end a sentence; `Oh! if only` is one piece."""
     found: list[str] = []
     start = 0
     flat = re.sub(r"\s+", " ", text).strip()
     for mark in re.finditer(r"[.!?]+[\"')\]]*(?= |$)", flat):
         piece = flat[start : mark.end()].strip()
-        if ABBREVIATION.search(piece) and mark.end() < len(flat):
+        goes_on = mark[0] != "." and flat[mark.end() + 1 : mark.end() + 2].islower()
+        if goes_on or (ABBREVIATION.search(piece) and mark.end() < len(flat)):
             continue
         if piece:
             found.append(piece)
@@ -78,8 +93,9 @@ def first_person(text: str, who: Who) -> list[str | None]:
         named = any(re.search(rf"\b{re.escape(name)}\b", sentence) for name in who.names)
         pronoun = bool(set(third) & set(words(sentence)))
         if named:
-            subject = who.names[0]
-        if pronoun and subject != who.names[0] and who.pronouns != "they":
+            alone = who.pronouns != "they" or all(name in who.names for name in mentions)
+            subject = who.names[0] if alone else None
+        if pronoun and subject != who.names[0]:
             turned.append(None)
         else:
             turned.append(sentence_to_first(sentence, who, third))
@@ -88,8 +104,8 @@ def first_person(text: str, who: Who) -> list[str | None]:
     return turned
 
 
-def sentence_to_first(sentence: str, who: Who, third: list[str]) -> str:
-    """Replace names and pronouns of the person in one sentence."""
+def sentence_to_first(sentence: str, who: Who, third: list[str]) -> str | None:
+    """One sentence with names and pronouns of the person replaced; None if a verb or an object leaves a doubt."""
     text = sentence
     for name in who.names:
         text = re.sub(rf"\b{re.escape(name)}'s\b", "\0my", text)
@@ -102,15 +118,52 @@ def sentence_to_first(sentence: str, who: Who, third: list[str]) -> str:
         if replaced is None:
             continue
         tokens[place] = replaced
-        if replaced == "I":
-            verb = next((i for i in range(place + 1, len(tokens)) if not tokens[i].isspace()), None)
-            if verb is not None and tokens[verb] in PRESENT:
-                tokens[verb] = PRESENT[tokens[verb]]
-            if verb is not None and tokens[verb] == "were":
-                tokens[verb] = "was"
+        if replaced == "I" and not agree(tokens, place):
+            return None
     result = "".join(tokens)
+    twice = re.search(r"\bI ((?:[\w']+ ){1,2})me\b", result)
+    if twice and not PREPOSITIONS & set(twice[1].split()):
+        return None
     result = re.sub(r"\bI and ([A-Z][a-z]+(?: [A-Z][a-z]+)?)\b", r"\1 and I", result)
     return result[:1].upper() + result[1:]
+
+
+def agree(tokens: list[str], place: int) -> bool:
+    """Give the verb of the `I` at a place its first person; False where that cannot be sure."""
+    ahead = [i for i in range(place + 1, len(tokens)) if not tokens[i].isspace()]
+    behind = [i for i in range(place) if not tokens[i].isspace()]
+    if behind and tokens[behind[-1]].lower() in PRESENT:
+        first = tokens[behind[0]].lower()
+        if len(behind) == 1:
+            tokens[behind[0]] = PRESENT[first].capitalize()
+        return len(behind) == 1
+    while ahead and (tokens[ahead[0]].lower() in ADVERBS or tokens[ahead[0]].endswith("ly")):
+        ahead = ahead[1:]
+    verb = tokens[ahead[0]] if ahead else ""
+    if verb == "," and len(ahead) > 2 and tokens[ahead[1]] == "who" and present(tokens[ahead[2]]):
+        return False
+    if verb == "were":
+        tokens[ahead[0]] = "was"
+    if not present(verb):
+        return True
+    tokens[ahead[0]] = first_of(verb)
+    linked = [i for i, at in enumerate(ahead[:-1]) if tokens[at] in {"and", "but", "or", "nor", "then"}]
+    return not any(present(tokens[ahead[i + 1]]) for i in linked)
+
+
+def present(word: str) -> bool:
+    """Whether a word looks like a verb in the third person of the present tense."""
+    regular = word.islower() and len(word) > 2 and word.endswith("s") and not word.endswith(("ss", "us"))
+    return word in PRESENT or (regular and word not in NOT_VERBS)
+
+
+def first_of(verb: str) -> str:
+    """The first person of a verb in the third: `carries` gives `carry`."""
+    if verb in PRESENT:
+        return PRESENT[verb]
+    if verb.endswith("ies"):
+        return f"{verb[:-3]}y" if len(verb) > 4 else verb[:-1]
+    return verb[:-2] if verb.endswith(("ches", "shes", "sses", "xes", "zzes", "oes")) else verb[:-1]
 
 
 def first_form(token: str, before: str, after: str, third: list[str]) -> str | None:
@@ -146,7 +199,8 @@ SECOND = {"i": "you", "me": "you", "my": "your", "mine": "yours", "myself": "you
 def second_person(sentence: str) -> str:
     """A first-person sentence as a clause said to that person: lower first letter, no full stop."""
     text = re.sub(r"\bI was\b", "you were", sentence)
-    text = re.sub(r"\bwas I\b", "were you", text)
+    text = re.sub(r"\b[Ww]as I\b", "were you", text)
+    text = re.sub(r"\bI'm\b", "you're", text)
     if text.startswith(("I ", "you were")) and not re.search(r"\b(?:which|who|that|because|when|while|where)\b", text):
         text = re.sub(r"\b(and|but|or) was\b", r"\1 were", text)
     text = re.sub(r"\b(?:I|[Mm]e|[Mm]y|[Mm]ine|[Mm]yself|am)\b", lambda match: SECOND[match[0].lower()], text)
@@ -221,6 +275,7 @@ def before_gap(sentence: str, span: Span) -> int:
     match = re.search(
         r"\b(?:in|at|to|from|near|towards|across|above|below|into|outside|around|on|since|until|by)(?: the| old| lower| upper)* $",
         sentence[: span.start],
+        re.IGNORECASE,
     )
     return match.start() if match else span.start
 

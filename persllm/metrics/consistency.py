@@ -29,7 +29,9 @@ def score(sitting: Sitting) -> list[Score]:
         for item in members:
             same = [other for other in members if other.group == item.group and other.id != item.id]
             if same:
-                found += [agreement(sitting, item, same, chosen), wording_gap(sitting, item, same, members)]
+                found.append(agreement(sitting, item, same, chosen))
+            if same and len(same) + 1 < len(members):
+                found.append(wording_gap(sitting, item, same, members))
     return found
 
 

@@ -14,12 +14,22 @@ from typing import Any
 import numpy as np
 
 from persllm.metrics.sitting import Sitting
-from persllm.records import Conversation, Score, TestItem, fingerprint
+from persllm.records import Conversation, Record, Score, TestItem, fingerprint
 
 MOST_PER_PLACE = 300
 """Training answers of each person and stage that are looked at, chosen by their content."""
 REFERENCE = "reference"
 """The name under which the references are scored as if they were a taker's answers."""
+
+
+class Confusion(Record):
+    """How often a taker's answers as one person and stage were heard as another."""
+
+    taker: str
+    asked: str
+    """`person/stage` that was to answer."""
+    heard: str
+    count: int
 
 
 @dataclass(frozen=True)
@@ -94,12 +104,17 @@ def scores_of(sitting: Sitting, item: TestItem, named: tuple[str, tuple[str, str
     return [sitting.score(metric, item, right[metric], chance=chances[metric]) for metric in wanted]
 
 
-def confusion(sitting: Sitting, classifier: Classifier | None) -> dict[tuple[str, str], dict[tuple[str, str], int]]:
-    """Place asked -> place heard -> number of greedy answers; empty without a classifier."""
+def confusion(sitting: Sitting, classifier: Classifier | None) -> list[Confusion]:
+    """How the greedy answers of every person and stage were heard, zeros left out; nothing without a classifier."""
     if classifier is None:
-        return {}
+        return []
     table = {place: dict.fromkeys(classifier.places, 0) for place in classifier.places}
     asked = {item.id: item for item in sitting.items.values() if (item.persona, item.stage) in table and sitting.text(item)}
     for item_id, (_, place) in name_all(classifier, {key: sitting.text(item) for key, item in asked.items()}).items():
         table[asked[item_id].persona, asked[item_id].stage][place] += 1
-    return table
+    return [
+        Confusion(taker=sitting.taker, asked="/".join(own), heard="/".join(heard), count=count)
+        for own, row in table.items()
+        for heard, count in row.items()
+        if count
+    ]

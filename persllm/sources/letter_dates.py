@@ -25,6 +25,8 @@ TIMES = set(
 WORD = re.compile(r"\d+(?:st|nd|rd|th|d)?\b|[^\W\d_]+(?:['’-][^\W\d_]+)*")
 ISO = re.compile(r"\b(\d{4})-(\d{2})(?:-(\d{2}))?\b")
 LONGEST = 80
+SLIP = 10
+"""Years; 1841 among letters of 1814 is a slip, 1813 is not."""
 PLACE_WORDS = 4
 
 
@@ -98,13 +100,22 @@ def month_number(word: str) -> int | None:
 def resolve(datings: Sequence[Dating], first: int, last: int) -> list[Dating | None]:
     """The same datings with a year each; None where the letters around do not agree.
 
-    Years outside `first`..`last` are slips of the pen and count as missing. What is undated gets the year, and
-    the month if it is the same before and after, of the letters around it.
+    A year outside `first`..`last` that is far from the one year of the letters around it is a slip of the pen and
+    gives way to that. What is undated gets the year, and the month if it is the same before and after, of the
+    letters around it.
     """
-    known = [d if d.year is not None and first <= d.year <= last else None for d in datings]
+    sound = [d if d.year is not None and first <= d.year <= last else None for d in datings]
+    known = [None if d.year is None else slip(d, *around(sound, i)) if sound[i] is None else d for i, d in enumerate(datings)]
     for months in (True, False):
         known = [d or (between(datings[i], *around(known, i)) if bool(datings[i].month) == months else None) for i, d in enumerate(known)]
     return known
+
+
+def slip(dating: Dating, before: Dating | None, after: Dating | None) -> Dating:
+    """A dating of an impossible year, with the year of its neighbours if it can only be a slip."""
+    if before and after and before.year == after.year and abs((before.year or 0) - (dating.year or 0)) > SLIP:
+        return dating.model_copy(update={"year": before.year})
+    return dating
 
 
 def around(known: Sequence[Dating | None], place: int) -> tuple[Dating | None, Dating | None]:
@@ -121,7 +132,7 @@ def between(dating: Dating, before: Dating | None, after: Dating | None) -> Dati
         month = before.month if before.month == after.month else None
         return Dating(year=year, month=month, place=dating.place) if year else None
     if after.year - before.year == 1:
-        later, earlier = dating.month >= (before.month or 13), dating.month <= (after.month or 0)
+        later, earlier = dating.month >= (before.month or 1), dating.month <= (after.month or 12)
         year = before.year if later and not earlier else after.year if earlier and not later else None
     return dating.model_copy(update={"year": year}) if year else None
 

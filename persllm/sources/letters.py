@@ -30,18 +30,26 @@ CLOSING = re.compile(
     r"(?:(?:now|in haste|as ever|ever|always|sir|farewell|and)\b[,!.]?\s*)*(?:I am|I remain|We remain|Yours?|From your|Votre|Ever)\b.*",
     re.IGNORECASE,
 )
+YOURS = re.compile(r"[^.!?]*\byours(?: \w+){0,2}[.!]|(?:From )?[Yy]our,? (?:[\w-]+ ){0,3}(?:friend|servant|[Ss]erv|&c)\b.*")
+"""A closing that ends in a full stop."""
 LEADING = re.compile(
-    r"[,;—]?\s*\b(?:and )?(?:(?:I|we) (?:ever )?(?:am|are|remain|have the honou?r to (?:be|remain))|believe me)\b[^.!?]*$", re.IGNORECASE
+    r"[,;—]?\s*\b(?:and )?(?:(?:I|we) (?:ever )?(?:am|are|remain|have the honou?r to (?:be|remain))|believe me|and remain)\b[^.!?]*$",
+    re.IGNORECASE,
 )
 """Words inside a sentence that lead to the signature."""
 FINISHED = re.compile(r"(?:[.!?]|:—)[\"')]*$")
-FUNCTION_WORDS = set("the of to and a in is i you that it my for with as be me not have your this on at so".split())
+FUNCTION_WORDS = set(
+    "the of to and in is i you that it my for with be not have your this at so but if was are am we he she they his her our from by "
+    "will shall would can no one which who when what there has had been do did all any more".split()
+)
 ENGLISH = 0.2
-"""Share of the commonest words below which a text is not English (English letters: about 0.4; French: 0.05)."""
+"""Share of the commonest words below which a text of some length is not English (letters in English 0.4 to 0.6, in French 0.05)."""
+FEWEST_JUDGED = 12
+"""Words from which on the language is judged."""
 PIECE = 5
 """Paragraphs of one material."""
 FEWEST_WORDS = 4
-FEWEST_CUT = 8
+FEWEST_CUT = 5
 """Words that a sentence cut before `I am, with esteem, your` must keep to stay."""
 LONGEST_HEADING = 160
 LONGEST_CLOSING = 90
@@ -245,8 +253,11 @@ def is_date(text: str) -> bool:
 
 def is_closing(text: str, alone: bool) -> bool:
     """Whether a short last paragraph leads to the signature; one that is `alone` is the letter unless it clearly does."""
-    unfinished = not alone and not FINISHED.search(text) and len(language("en").sentences(text)) == 1
-    return len(text) <= LONGEST_CLOSING and (unfinished or bool(CLOSING.fullmatch(text)))
+    if len(text) > LONGEST_CLOSING or len(language("en").sentences(text)) > 1:
+        return False
+    if FINISHED.search(text):
+        return bool(YOURS.fullmatch(text))
+    return not alone or bool(CLOSING.fullmatch(text))
 
 
 def finished(text: str) -> str:
@@ -257,7 +268,7 @@ def finished(text: str) -> str:
         shorter = re.sub(r"[\s,;:—]+$", "", LEADING.sub("", last))
         enough = LEADING.search(last) and len(shorter.split()) >= FEWEST_CUT and shorter.split()[-1] not in FUNCTION_WORDS
         sentences[-1:] = [shorter if FINISHED.search(shorter) else f"{shorter}."] if enough or len(sentences) == 1 else []
-    elif len(sentences) > 1 and re.fullmatch(r"(?:In haste|Ever)?,? ?[Yy]ours?.{0,40}", last):
+    elif len(sentences) > 1 and len(last) <= LONGEST_CLOSING and YOURS.fullmatch(last):
         sentences.pop()
     return " ".join(sentences)
 
@@ -316,7 +327,8 @@ class Book:
             return "by somebody else"
         if not (letter.heading or letter.greeted or letter.signature):
             return "no writer"
-        if self.persona.language == "en" and sum(word in FUNCTION_WORDS for word in words) < ENGLISH * len(words):
+        english = sum(word in FUNCTION_WORDS for word in words) >= ENGLISH * len(words)
+        if self.persona.language == "en" and len(words) >= FEWEST_JUDGED and not english:
             return "another language"
         return ""
 

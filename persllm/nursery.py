@@ -1,7 +1,0 @@
-"""Stub."""
-
-from persllm.records import Conversation
-
-
-def nursery(count: int, seed: int) -> list[Conversation]:
-    return []

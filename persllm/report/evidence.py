@@ -1,0 +1,145 @@
+"""Everything a report rests on, read from a run folder once."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from persllm.config import Recipe
+from persllm.metrics.identification import Confusion
+from persllm.records import Answer, Persona, Record, Score, TestItem
+from persllm.statistics import Difference, Figure
+from persllm.store import Run, read_lines
+
+EVALUATION = "8-evaluation"
+TRAINING = ("5-sft", "7-dpo")
+
+
+class StepRow(Record):
+    """One finished step."""
+
+    folder: str
+    seconds: float
+    dropped: dict[str, int]
+    """Reason -> number of what was left out."""
+    peak_memory_mb: int = 0
+
+
+class Point(Record):
+    """One point of a training curve."""
+
+    step: float
+    values: dict[str, float]
+    """`loss`, and for DPO `margin`, `accuracy`, `chosen`, `rejected`."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A finished evaluation with all that is asked about it."""
+
+    path: Path
+    recipe: Recipe
+    personas: Mapping[str, Persona]
+    items: Mapping[str, TestItem]
+    takers: Sequence[str]
+    """Who sat, in the order of the recipe."""
+    answers: Mapping[tuple[str, str, int], Answer]
+    """(taker, item, sample) -> answer."""
+    scores: Mapping[tuple[str, str, str, str], Score]
+    """(metric, detail, taker, item) -> score."""
+    figures: Mapping[tuple[str, str, str, str], Figure]
+    """(metric, detail, taker, group) -> figure."""
+    differences: Mapping[tuple[str, str, str, str, str], Difference]
+    """(metric, detail, group, taker, than) -> difference."""
+    confusion: Sequence[Confusion]
+    steps: Sequence[StepRow]
+    curves: Mapping[str, Sequence[Point]]
+    """`5-sft/cast` -> points."""
+    provenance: Mapping[str, Any]
+
+    def figure(self, metric: str, taker: str, group: str = "all", detail: str = "") -> Figure | None:
+        """A figure that has a value, or None."""
+        found = self.figures.get((metric, detail, taker, group))
+        return found if found is not None and found.value is not None else None
+
+    def difference(self, metric: str, taker: str, than: str, group: str = "all", detail: str = "") -> Difference | None:
+        """A difference, or None."""
+        return self.differences.get((metric, detail, group, taker, than))
+
+    def value(self, metric: str, taker: str, item: str, detail: str = "") -> float | None:
+        """The value of one score, or None."""
+        found = self.scores.get((metric, detail, taker, item))
+        return found.value if found else None
+
+    def text(self, taker: str, item: str) -> str:
+        """The greedy answer; empty if there is none."""
+        found = self.answers.get((taker, item, 0))
+        return found.text.strip() if found and not found.error else ""
+
+    @property
+    def final(self) -> str:
+        """The taker that stands at the end of the training: dpo, else sft; empty if nothing trained sat."""
+        return next((name for name in ("dpo", "sft") if name in self.takers), "")
+
+    @property
+    def rival(self) -> str:
+        """The untrained taker to be beaten: prompted, else base; empty if none sat."""
+        return next((name for name in ("prompted", "base") if name in self.takers), "")
+
+    @property
+    def main_group(self) -> str:
+        """Which items the main figure is taken over: the hand-written ones, if there are any."""
+        return "gold" if any(item.origin == "gold" for item in self.items.values()) else "all"
+
+
+def read_evidence(recipe: Recipe, run: Run) -> Evidence:
+    """The evidence of a run; RunError if its evaluation is not there."""
+    folder = run.step(EVALUATION)
+    figures = folder.records(Figure, "figures.jsonl")
+    sat = {one.taker for one in figures}
+    answers, scores = folder.records(Answer, "answers.jsonl"), folder.records(Score, "scores.jsonl")
+    return Evidence(
+        path=run.path,
+        recipe=recipe,
+        personas={persona.id: persona for persona in run.step("1-materials").records(Persona, "personas.jsonl")},
+        items={item.id: item for item in folder.records(TestItem, "test.jsonl")},
+        takers=[taker for taker in recipe.evaluation.takers if taker in sat],
+        answers={(one.taker, one.item, one.sample): one for one in answers},
+        scores={(one.metric, one.detail, one.taker, one.item): one for one in scores},
+        figures={(one.metric, one.detail, one.taker, one.group): one for one in figures},
+        differences={
+            (one.metric, one.detail, one.group, one.taker, one.than): one for one in folder.records(Difference, "differences.jsonl")
+        },
+        confusion=folder.records(Confusion, "confusion.jsonl"),
+        steps=read_steps(run),
+        curves=read_curves(run),
+        provenance=read_json(run.path / "provenance.json"),
+    )
+
+
+def read_steps(run: Run) -> list[StepRow]:
+    """The finished steps in order."""
+    folders = sorted(file.parent for file in run.path.glob("*/step.json"))
+    rows = []
+    for folder in folders:
+        summary = read_json(folder / "step.json")
+        row = {key: summary[key] for key in ("seconds", "dropped", "peak_memory_mb") if key in summary}
+        rows.append(StepRow(folder=folder.name, **{"seconds": 0.0, "dropped": {}, **row}))
+    return rows
+
+
+def read_curves(run: Run) -> dict[str, list[Point]]:
+    """The training curves, by step and model."""
+    files = [file for step in TRAINING for file in sorted((run.path / step).glob("*/curve.jsonl"))]
+    return {f"{file.parts[-3]}/{file.parts[-2]}": [point(json.loads(line)) for line in read_lines(file)] for file in files}
+
+
+def point(entry: dict[str, float]) -> Point:
+    """One line of a curve."""
+    return Point(step=entry["step"], values={name: value for name, value in entry.items() if name != "step"})
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    """The JSON of a file, empty if it is not there."""
+    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}

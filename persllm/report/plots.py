@@ -1,0 +1,165 @@
+"""Plots as SVG text to be put into the page: no file, no address, readable in black and white.
+
+Bars differ in lightness and hatching, lines in their dashes; whiskers are 95 % intervals. The text stays text, so it
+is searched, read aloud, and set in the reader's own fonts.
+"""
+
+import io
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from persllm.metrics import METRICS
+from persllm.report.evidence import Evidence, Point
+from persllm.report.verdict import title_of
+from persllm.statistics import Figure
+
+FILLS = ("#ffffff", "#c9d8e6", "#7ba3c7", "#1f4e79", "#e8d9b5", "#b08d3c")
+HATCHES = ("", "////", "..", "", "xx", "\\\\")
+DASHES = ("-", "--", ":", "-.")
+INK = "#222222"
+Cells = Mapping[str, Sequence[Figure | None]]
+"""Name of a series -> its figure in each group."""
+
+
+def choice_by_set(evidence: Evidence) -> str:
+    """Choice on every test set, by taker."""
+    groups = sorted(
+        {g for m, d, _, g in evidence.figures if (m, d) == ("choice", "") and g.startswith(("gold/", "constructed/"))}, reverse=True
+    )
+    cells = {taker: [evidence.figure("choice", taker, group) for group in groups] for taker in evidence.takers}
+    return bars("choice", [title_of(group) for group in groups], cells, "right answer preferred (%)", across=True)
+
+
+def distinction(evidence: Evidence) -> str:
+    """Intra, Stage and Inter by taker, where the truth differs between the stages and where it does not."""
+    panels = [
+        (group, name)
+        for group, name in (("changed", "truth differs"), ("unchanged", "truth is the same"))
+        if evidence.figure("bleu_intra", evidence.final, group)
+    ]
+    groups = [f"{taker}\n{name}" for _, name in panels for taker in evidence.takers]
+    cells = {
+        METRICS[metric].title: [evidence.figure(metric, taker, group) for group, _ in panels for taker in evidence.takers]
+        for metric in ("bleu_intra", "bleu_stage", "bleu_inter")
+    }
+    return bars("distinction", groups, cells, "BLEU between sampled answers")
+
+
+def induction(evidence: Evidence) -> str:
+    """Resistance by family, and false denial beside it, by taker."""
+    families = sorted({g for m, _, _, g in evidence.figures if m == "resistance" and g.startswith("family/")})
+    trained = {f"family/{item.family}" for item in evidence.items.values() if item.trained_family}
+    columns = [("resistance", family, f"{family.removeprefix('family/')}{'' if family in trained else ' (unseen)'}") for family in families]
+    columns += [("false_denial", "all", "FALSE DENIAL of true premises")] if columns else []
+    columns.reverse()
+    cells = {taker: [evidence.figure(metric, taker, group) for metric, group, _ in columns] for taker in evidence.takers}
+    return bars("induction", [name.replace("_", " ") for _, _, name in columns], cells, "items (%)", across=True)
+
+
+def development(evidence: Evidence) -> str:
+    """Leaks of the future and answers stuck in the past, by taker."""
+    columns = [metric for metric in ("leak", "leak_said", "stuck", "stuck_said") if evidence.figure(metric, evidence.final)]
+    cells = {taker: [evidence.figure(metric, taker) for metric in columns] for taker in evidence.takers}
+    return bars(
+        "development",
+        [METRICS[metric].title.replace(", ", ",\n").replace(" in ", " in\n") for metric in columns],
+        cells,
+        "items (%), lower is better",
+    )
+
+
+def curves(evidence: Evidence, name: str = "loss") -> str:
+    """A value of the training curves over the steps, one panel per training phase."""
+    phases: dict[str, dict[str, Sequence[Point]]] = {}
+    for key, points in evidence.curves.items():
+        phase, _, model = key.partition("/")
+        if any(name in point.values for point in points):
+            phases.setdefault(phase, {})[model] = [point for point in points if name in point.values]
+    if not phases:
+        return ""
+    figure = canvas(6.6, 2.8)
+    for place, (phase, lines) in enumerate(phases.items(), 1):
+        axes = figure.add_subplot(1, len(phases), place)
+        for number, (model, points) in enumerate(lines.items()):
+            values = [point.values[name] for point in points]
+            axes.plot([point.step for point in points], values, DASHES[number % len(DASHES)], color=INK, linewidth=1.2, label=model)
+        axes.set_title(phase, fontsize=10)
+        axes.set_xlabel("step")
+        axes.set_ylabel(name if place == 1 else "")
+        plain(axes)
+        if len(lines) > 1:
+            axes.legend(frameon=False, fontsize=8)
+    return drawn(figure, f"curve {name}")
+
+
+# Drawing -------------------------------------------------------------------------------------------------
+
+
+def bars(name: str, groups: Sequence[str], cells: Cells, label: str, across: bool = False) -> str:
+    """Bars in groups with whiskers; `across` lays them down, which leaves room for long names. Empty without figures."""
+    if not groups or not any(figure for row in cells.values() for figure in row):
+        return ""
+    width = 0.8 / len(cells)
+    figure = canvas(6.6, 0.9 + len(groups) * (0.16 * len(cells) + 0.14)) if across else canvas(max(6.6, 0.9 * len(groups)), 3.4)
+    axes = figure.add_subplot()
+    for number, (series, row) in enumerate(cells.items()):
+        shift = (number - (len(cells) - 1) / 2) * width * (-1 if across else 1)
+        draw_series(axes, number, series, row, shift, width, across)
+    ticks = axes.set_yticks if across else axes.set_xticks
+    ticks(range(len(groups)), groups)
+    (axes.set_xlabel if across else axes.set_ylabel)(label)
+    plain(axes)
+    figure.legend(*axes.get_legend_handles_labels(), frameon=False, ncols=min(len(cells), 4), loc="outside upper center")
+    return drawn(figure, name)
+
+
+def draw_series(axes: Any, number: int, series: str, row: Sequence[Figure | None], shift: float, width: float, across: bool) -> None:
+    """One series of bars; a missing figure leaves its place empty, a figure of zero shows its whisker."""
+    kept = [(place, figure) for place, figure in enumerate(row) if figure]
+    scale = [100 if METRICS[figure.metric].unit == "share" else 1 for _, figure in kept]
+    values = [figure.value * times for (_, figure), times in zip(kept, scale, strict=True)]
+    below = [max(0.0, (figure.value - figure.low) * times) for (_, figure), times in zip(kept, scale, strict=True)]
+    above = [max(0.0, (figure.high - figure.value) * times) for (_, figure), times in zip(kept, scale, strict=True)]
+    look = {
+        "color": FILLS[number % len(FILLS)],
+        "hatch": HATCHES[number % len(HATCHES)],
+        "edgecolor": INK,
+        "linewidth": 0.7,
+        "label": series,
+    }
+    whiskers = {"ecolor": INK, "elinewidth": 0.9, "capsize": 1.6}
+    places = [place + shift for place, _ in kept]
+    if across:
+        axes.barh(places, values, height=width, xerr=[below, above], error_kw=whiskers, **look)
+    else:
+        axes.bar(places, values, width=width, yerr=[below, above], error_kw=whiskers, **look)
+
+
+def canvas(width: float, height: float) -> Any:
+    """An empty figure, in inches."""
+    from matplotlib.figure import Figure as Canvas
+
+    return Canvas(figsize=(width, height), layout="constrained")
+
+
+def plain(axes: Any) -> None:
+    """No frame but the axes."""
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize=9)
+
+
+def drawn(figure: Any, name: str) -> str:
+    """The SVG of a figure: the same bytes for the same figure, no address in it, as wide as the page allows."""
+    import matplotlib
+
+    text = io.StringIO()
+    with matplotlib.rc_context({"svg.hashsalt": name, "svg.fonttype": "none", "font.family": "sans-serif", "hatch.linewidth": 0.5}):
+        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
+    svg = text.getvalue()
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r' xmlns(?::\w+)?="[^"]*"', "", svg)
+    svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1)
+    svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1)
+    return svg.replace("<svg", f'<svg role="img" aria-label="{name}"', 1)

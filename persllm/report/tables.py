@@ -1,0 +1,170 @@
+"""The tables of a report: headline figures by taker, distinction, the stages question by question, who was heard as whom."""
+
+from collections.abc import Sequence
+
+from persllm.metrics import METRICS
+from persllm.records import Record
+from persllm.report.evidence import Evidence
+from persllm.report.verdict import percent, points, title_of, with_interval
+
+HEADLINES: tuple[tuple[str, str, str, str], ...] = (
+    ("choice", "", "gold", "choice, hand-written"),
+    ("choice_pmi", "", "gold", "choice corrected, hand-written"),
+    ("choice", "", "constructed", "choice, constructed"),
+    ("choice_against", "other_person", "all", "against other persons"),
+    ("choice_against", "other_stage", "all", "against the other stage"),
+    ("choice_against", "confusion", "all", "against a confused fact"),
+    ("choice_against", "opposite", "all", "against the opposite view"),
+    ("rouge_l", "", "all", "ROUGE-L"),
+    ("chrf", "", "all", "chrF"),
+    ("fact_recall", "", "all", "fact recall"),
+    ("identified_person", "", "all", "person identified"),
+    ("identified_stage", "", "all", "person and stage identified"),
+    ("resistance", "", "families/trained", "resistance, trained families"),
+    ("resistance", "", "families/unseen", "resistance, unseen families"),
+    ("false_denial", "", "all", "false denial"),
+    ("premise_asserted", "", "all", "premise asserted in the answer"),
+    ("truth_denied", "", "all", "truth denied in the answer"),
+    ("truth_stated", "induction", "all", "truth stated against a false premise"),
+    ("leak", "", "all", "future leak"),
+    ("leak_said", "", "all", "future leak in the answer"),
+    ("stuck", "", "all", "stuck in the past"),
+    ("gap_stage", "", "changed", "Intra - Stage where the truth differs"),
+    ("gap_inter", "", "all", "Stage - Inter"),
+    ("agreement", "", "all", "agreement over wordings"),
+    ("wording_gap", "", "all", "wording gap"),
+    ("general_loss", "plain", "all", "loss on general talk"),
+    ("general_loss", "in role", "all", "loss on general talk, in role"),
+    ("loss_change", "in role", "all", "change of it, in role"),
+)  # fmt: skip
+"""(metric, detail, group, title) of the rows of the main table."""
+
+
+class Row(Record):
+    """A row of a table; `cells` are printed as they are."""
+
+    title: str
+    meaning: str = ""
+    cells: tuple[str, ...]
+
+
+class Shade(Record):
+    """A cell of a matrix: what is printed, and how dark it is, 0 to 1."""
+
+    text: str
+    dark: float
+
+
+class Matrix(Record):
+    """A shaded table."""
+
+    heads: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[Shade, ...]], ...]
+
+
+def headlines(evidence: Evidence) -> list[Row]:
+    """Value with interval for every taker, then items, unscored and chance; rows nobody was scored on are left out."""
+    rows = []
+    for metric, detail, group, title in HEADLINES:
+        found = [evidence.figures.get((metric, detail, taker, group)) for taker in evidence.takers]
+        present = [figure for figure in found if figure is not None]
+        if any(figure.value is not None for figure in present):
+            chance = next((figure.chance for figure in present if figure.chance is not None), None)
+            last = (
+                spread([figure.n for figure in present]),
+                spread([figure.unscored for figure in present]),
+                "\u2013" if chance is None else f"{percent(chance)} %",
+            )
+            arrow = {"higher": " \u2191", "lower": " \u2193", "beside": ""}[METRICS[metric].better]
+            rows.append(Row(title=title + arrow, meaning=METRICS[metric].meaning, cells=(*map(with_interval, found), *last)))
+    return rows
+
+
+def spread(numbers: Sequence[int]) -> str:
+    """`60`, or `58 to 60` where takers differ."""
+    return str(numbers[0]) if len(set(numbers)) == 1 else f"{min(numbers)} to {max(numbers)}"
+
+
+def gains(evidence: Evidence) -> list[Row]:
+    """What each phase of the training changed in choice, on every test set: paired differences in points."""
+    pairs = [
+        (taker, than) for taker, than in (("sft", "prompted"), ("dpo", "sft"), ("dpo", "prompted")) if {taker, than} <= set(evidence.takers)
+    ]
+    groups = [
+        evidence.main_group,
+        *sorted({g for m, _, g, _, _ in evidence.differences if m == "choice" and g.startswith(("gold/", "constructed/"))}),
+    ]
+    rows = []
+    for group in dict.fromkeys(groups):
+        found = [evidence.difference("choice", taker, than, group) for taker, than in pairs]
+        cells = tuple(f"{points(d.value)} ({points(d.low)} to {points(d.high)})" if d else "\u2013" for d in found)
+        if any(found) and "families" not in group:
+            n = spread([d.n for d in found if d])
+            rows.append(
+                Row(title=title_of(group) if "/" in group else {"gold": "all hand-written", "all": "all"}[group], cells=(*cells, n))
+            )
+    return rows
+
+
+def gain_heads(evidence: Evidence) -> list[str]:
+    """The heads of `gains`."""
+    pairs = (("sft", "prompted"), ("dpo", "sft"), ("dpo", "prompted"))
+    return [*(f"{a} \u2212 {b}" for a, b in pairs if {a, b} <= set(evidence.takers)), "n"]
+
+
+def likeness(evidence: Evidence) -> list[Row]:
+    """Intra, Stage, Inter and the gaps, by taker; where the truth differs, and everywhere."""
+    rows = []
+    for group, where in (("all", ""), ("changed", ", truth differs"), ("unchanged", ", truth is the same")):
+        for metric in ("bleu_intra", "bleu_stage", "bleu_inter", "gap_stage", "gap_inter"):
+            found = [evidence.figure(metric, taker, group) for taker in evidence.takers]
+            if any(found):
+                rows.append(Row(title=METRICS[metric].title + where, cells=tuple(map(with_interval, found))))
+    return rows
+
+
+def heard_as(evidence: Evidence, taker: str) -> Matrix | None:
+    """The confusion matrix of a taker: rows are who was to speak, columns who was heard, in per cent of the row."""
+    cells = {(row.asked, row.heard): row.count for row in evidence.confusion if row.taker == taker}
+    places = [f"{persona.id}/{stage.id}" for persona in evidence.personas.values() for stage in persona.stages]
+    asked = [place for place in places if any(a == place for a, _ in cells)]
+    if not asked:
+        return None
+    rows = []
+    for place in asked:
+        total = sum(count for (a, _), count in cells.items() if a == place)
+        shares = [cells.get((place, heard), 0) / total for heard in places]
+        rows.append((place, tuple(Shade(text=f"{100 * share:.0f}" if share else "", dark=share) for share in shares)))
+    return Matrix(heads=tuple(places), rows=tuple(rows))
+
+
+def stages_by_question(evidence: Evidence, taker: str) -> Matrix | None:
+    """Shared questions whose answer changed, by stage: share of the persons whose own stage's answer is preferred."""
+    table: dict[str, dict[str, list[float]]] = {}
+    for item in evidence.items.values():
+        value = evidence.value("choice_against", taker, item.id, "other_stage")
+        if item.set == "shared" and value is not None:
+            table.setdefault(item.messages[-1].content, {}).setdefault(item.stage, []).append(value)
+    stages = tuple(dict.fromkeys(stage.id for persona in evidence.personas.values() for stage in persona.stages))
+    rows = []
+    for question, row in table.items():
+        shares = [(sum(row[stage]), len(row[stage])) if stage in row else None for stage in stages]
+        cells = [
+            Shade(text="", dark=0.0) if cell is None else Shade(text=f"{cell[0]:.0f} of {cell[1]}", dark=cell[0] / cell[1])
+            for cell in shares
+        ]
+        rows.append((question, tuple(cells)))
+    return Matrix(heads=stages, rows=tuple(rows)) if rows else None
+
+
+def by_person(evidence: Evidence) -> list[Row]:
+    """The main figure of the final model for every person and stage."""
+    rows = []
+    for persona in evidence.personas.values():
+        groups = [f"person/{persona.id}", *(f"place/{persona.id}/{stage.id}" for stage in persona.stages)]
+        names = [persona.name, *(f"\u2003{stage.title or stage.id}" for stage in persona.stages)]
+        for group, name in zip(groups, names, strict=True):
+            cells = [evidence.figure(metric, evidence.final, group) for metric in ("choice", "identified_stage", "chrf")]
+            if any(cells):
+                rows.append(Row(title=name, cells=tuple(map(with_interval, cells))))
+    return rows

@@ -1,0 +1,90 @@
+"""Figures and differences with intervals: exact where they can be computed by hand."""
+
+import pytest
+
+from persllm.records import Message, Score, TestItem
+from persllm.statistics import differences, figures, labels, relative_changes
+
+SHARES = frozenset({"choice"})
+
+
+def items(count: int, group: str = "", **more) -> list[TestItem]:
+    return [
+        TestItem(
+            id=f"i{n}", set="knowledge", origin="gold", persona="ada", stage="early", messages=(Message(role="user", content="?"),),
+            reference="r", group=group, **more,
+        )
+        for n in range(count)
+    ]  # fmt: skip
+
+
+def scores(values: list[float | None], taker: str = "sft", metric: str = "choice", chance: float | None = None) -> list[Score]:
+    return [Score(metric=metric, taker=taker, item=f"i{n}", value=value, chance=chance) for n, value in enumerate(values)]
+
+
+def figure(found, group="all", **wanted):
+    [one] = [f for f in found if f.group == group and all(getattr(f, key) == value for key, value in wanted.items())]
+    return one
+
+
+def test_an_unscored_item_is_counted_and_in_no_mean() -> None:
+    one = figure(figures(scores([1.0, 0.0, None, 1.0, 1.0], chance=0.25), items(5), 200, 0, SHARES))
+    assert (one.n, one.value, one.unscored, one.chance) == (4, 0.75, 1, 0.25)
+    assert 0 <= one.low < 0.75 < one.high <= 1
+
+
+def test_nothing_scored_has_no_value() -> None:
+    one = figure(figures(scores([None, None]), items(2), 200, 0, SHARES))
+    assert (one.n, one.value, one.low, one.high, one.unscored, one.chance) == (0, None, None, None, 2, None)
+
+
+def test_a_full_share_keeps_the_doubt_that_few_questions_leave() -> None:
+    assert figure(figures(scores([1.0] * 30), items(30), 200, 0, SHARES)).low == pytest.approx(0.9)
+    assert figure(figures(scores([0.0] * 12), items(12), 200, 0, SHARES)).high == 0.25
+    assert figure(figures(scores([1.0] * 30), items(30, group="g"), 200, 0, SHARES)).low == 0.0
+
+
+def test_wordings_of_one_question_are_drawn_together() -> None:
+    values = [1.0, 0.0] * 20
+    apart = figure(figures(scores(values), items(40), 500, 0, SHARES))
+    together = figure(figures(scores(values), items(40, group="g"), 500, 0, SHARES))
+    assert together.low == together.high == 0.5
+    assert 0.2 < apart.high - apart.low < 0.4
+
+
+def test_the_interval_of_a_share_is_the_one_of_the_textbook() -> None:
+    one = figure(figures(scores([1.0] * 100 + [0.0] * 100), items(200), 4000, 1, SHARES))
+    assert one.low == pytest.approx(0.5 - 1.96 * (0.25 / 200) ** 0.5, abs=0.01)
+    assert one.high == pytest.approx(0.5 + 1.96 * (0.25 / 200) ** 0.5, abs=0.01)
+
+
+def test_the_same_seed_gives_the_same_figures() -> None:
+    once, again, other = (figures(scores([1.0, 0.0, 1.0, 0.0, 0.0]), items(5), 200, seed, SHARES) for seed in (3, 3, 4))
+    assert once == again
+    assert figure(once).low <= figure(other).value <= figure(once).high
+
+
+def test_differences_are_paired() -> None:
+    noisy = [float(n % 2) for n in range(60)]
+    better = [value + 0.1 for value in noisy]
+    [one] = [d for d in differences([*scores(better), *scores(noisy, "base")], items(60), [("sft", "base")], 300, 0) if d.group == "all"]
+    assert (one.taker, one.than, one.n, one.value, one.low, one.high) == ("sft", "base", 60, 0.1, 0.1, 0.1)
+
+
+def test_a_difference_takes_only_what_both_have() -> None:
+    found = differences([*scores([1.0, None, 1.0]), *scores([0.0, 0.0, None], "base")], items(3), [("sft", "base"), ("dpo", "sft")], 200, 0)
+    assert {(d.n, d.value) for d in found} == {(1, 1.0)}
+
+
+def test_relative_change_against_the_base() -> None:
+    losses = [*scores([2.0, 4.0], "base", "general_loss"), *scores([2.2, 4.4], "sft", "general_loss")]
+    found = {f.taker: f for f in relative_changes(losses, items(2), "general_loss", ("base", ""), "loss_change", 200, 0)}
+    assert (found["sft"].value, found["sft"].low, found["sft"].high) == (0.1, 0.1, 0.1)
+    assert found["base"].value == 0.0
+
+
+def test_the_groups_of_an_item() -> None:
+    [item] = items(1, changed=True)
+    assert labels(item) == ["all", "gold", "gold/knowledge", "set/knowledge", "person/ada", "stage/early", "place/ada/early", "changed"]
+    attack = item.model_copy(update={"set": "induction", "family": "flattery", "trained_family": True, "changed": None})
+    assert labels(attack)[-3:] == ["family/flattery", "families/trained", "gold/families/trained"]
