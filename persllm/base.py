@@ -169,10 +169,8 @@ class LocalModel:
             fitting = [place for place in places if len(prompts[place]) + requests[place].sampling.max_tokens <= self.context]
             written = dict(zip(fitting, self.generate([prompts[p] for p in fitting], [requests[p] for p in fitting]), strict=True))
             for place in places:
-                yield (
-                    place,
-                    self.reply(written[place], len(prompts[place])) if place in written else self.too_long(prompts[place], requests[place]),
-                )
+                length = len(prompts[place])
+                yield place, self.reply(written[place], length) if place in written else self.too_long(length, requests[place])
             done += len(places)
             progress(done, len(requests))
 
@@ -183,9 +181,9 @@ class LocalModel:
         usage = Usage(prompt_tokens=prompt_tokens, completion_tokens=len(tokens))
         return Reply(text=text, thought=thought, finish="stop" if stopped else "length", usage=usage)
 
-    def too_long(self, prompt: list[int], request: Request) -> Reply:
+    def too_long(self, prompt_tokens: int, request: Request) -> Reply:
         """The reply to a request that does not fit the model's context."""
-        asked = f"{len(prompt)} tokens and {request.sampling.max_tokens} for the answer"
+        asked = f"{prompt_tokens} tokens and {request.sampling.max_tokens} for the answer"
         return Reply(finish="error", error=f"the request has {asked}; the model holds {self.context}")
 
     @torch.inference_mode()
@@ -200,7 +198,7 @@ class LocalModel:
         rows = list(range(len(prompts)))
         ids, mask = self.padded(prompts)
         past = DynamicCache(config=self.model.config)
-        positions = mask.cumsum(1).sub(1).clamp(min=0)
+        positions = positions_of(mask)
         while True:
             out = self.model(
                 input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=past, use_cache=True, logits_to_keep=1
@@ -222,7 +220,7 @@ class LocalModel:
 
     def finished(self, written: list[int], request: Request) -> bool:
         """Whether an answer is at its end."""
-        return len(written) >= request.sampling.max_tokens or bool(written) and written[-1] in self.stops
+        return len(written) >= request.sampling.max_tokens or (bool(written) and written[-1] in self.stops)
 
     def padded(self, rows: Sequence[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
         """Rows padded on the left, and their attention mask: (rows, longest)."""
@@ -241,14 +239,12 @@ class LocalModel:
         """
         prompts = prompts_to_ids(self.tokenizer, requests)
         endings = answers_to_ids(self.tokenizer, answers)
-        lengths = [len(prompt) + len(ending) for prompt, ending in zip(prompts, endings, strict=True)]
-        if max(lengths, default=0) > self.context:
-            raise BaseModelError(
-                f"a conversation of {max(lengths)} tokens is to be scored; the model holds {self.context}. Shorten it, or take another base."
-            )
+        longest = max((len(prompt) + len(ending) for prompt, ending in zip(prompts, endings, strict=True)), default=0)
+        if longest > self.context:
+            raise BaseModelError(f"a conversation of {longest} tokens is to be scored; the model holds {self.context}. Shorten it, or take another base.")
         found: list[LogLikelihood | None] = [None] * len(requests)
         done = 0
-        for places in like_length(lengths, batch):
+        for places in with_like_prompts(prompts, batch):
             totals = self.score([prompts[place] for place in places], [endings[place] for place in places])
             for place, total in zip(places, totals, strict=True):
                 found[place] = LogLikelihood(total=total, tokens=len(endings[place]))
@@ -258,19 +254,30 @@ class LocalModel:
 
     @torch.inference_mode()
     def score(self, prompts: Sequence[list[int]], endings: Sequence[list[int]]) -> list[float]:
-        """Summed log-likelihood of each ending after its prompt. Padding on the left lines up the ends: only they pass the head."""
-        ids, mask = self.padded([prompt + ending for prompt, ending in zip(prompts, endings, strict=True)])
+        """Summed log-likelihood of each ending after its prompt; equal prompts are read once."""
+        from transformers import DynamicCache
+
+        unique = list(dict.fromkeys(map(tuple, prompts)))
+        row_of = {prompt: row for row, prompt in enumerate(unique)}
+        rows = torch.tensor([row_of[tuple(prompt)] for prompt in prompts], device=self.model.device)
+        ids, mask = self.padded([list(prompt) for prompt in unique])
+        past = DynamicCache(config=self.model.config)
+        first = self.model(
+            input_ids=ids, attention_mask=mask, position_ids=positions_of(mask), past_key_values=past, use_cache=True, logits_to_keep=1
+        ).logits[rows]
         longest = max(map(len, endings))
-        positions = mask.cumsum(1).sub(1).clamp(min=0)
-        logits = (
-            self.model(input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=False, logits_to_keep=longest + 1)
-            .logits[:, :-1]
-            .float()
-        )
-        targets = ids[:, -longest:]
-        chosen = logits.gather(2, targets.unsqueeze(2)).squeeze(2) - logits.logsumexp(2)
-        own = torch.arange(longest, device=ids.device) >= longest - torch.tensor([[len(ending)] for ending in endings], device=ids.device)
-        return chosen.double().masked_fill(~own, 0.0).sum(1).tolist()
+        targets = torch.tensor([ending + [0] * (longest - len(ending)) for ending in endings], device=ids.device)
+        own = torch.tensor([[1] * len(ending) + [0] * (longest - len(ending)) for ending in endings], device=ids.device)
+        logits = first
+        if longest > 1:
+            past.batch_select_indices(rows)
+            seen = torch.cat([mask[rows], own[:, :-1]], 1)
+            positions = positions_of(seen)[:, mask.shape[1] :]
+            later = self.model(input_ids=targets[:, :-1], attention_mask=seen, position_ids=positions, past_key_values=past, use_cache=True).logits
+            logits = torch.cat([first, later], 1)
+        wanted = logits[own.bool()].float()
+        chosen = wanted.gather(1, targets[own.bool()].unsqueeze(1)).squeeze(1) - wanted.logsumexp(1)
+        return torch.zeros_like(targets, dtype=torch.float64).masked_scatter(own.bool(), chosen.double()).sum(1).tolist()
 
 
 class Dice:
@@ -300,6 +307,20 @@ def draw(logits: torch.Tensor, dice: Sequence[Dice]) -> list[int]:
     aims = torch.tensor([[die.roll()] for die in dice], **column) * mass
     drawn = order.gather(1, (sums > aims).int().argmax(1, keepdim=True)).squeeze(1).tolist()
     return [token if die.temperature > 0 else best for token, best, die in zip(drawn, likeliest, dice, strict=True)]
+
+
+def positions_of(mask: torch.Tensor) -> torch.Tensor:
+    """Position of every token in its own row, not counting the padding."""
+    return mask.cumsum(1).sub(1).clamp(min=0)
+
+
+def with_like_prompts(prompts: Sequence[list[int]], batch: int) -> Iterator[list[int]]:
+    """Positions in batches of prompts of like length, equal prompts side by side, the longest first."""
+    first: dict[tuple[int, ...], int] = {}
+    groups = [first.setdefault(tuple(prompt), place) for place, prompt in enumerate(prompts)]
+    order = sorted(range(len(prompts)), key=lambda place: (-len(prompts[place]), groups[place], place))
+    for start in range(0, len(order), batch):
+        yield order[start : start + batch]
 
 
 def like_length(lengths: Sequence[int], batch: int) -> Iterator[list[int]]:

@@ -37,13 +37,13 @@ class BaseSettings(Settings):
     """Add one special token for each stage to the vocabulary, as in the paper (section 3.3)."""
     dtype: Literal["auto", "float32", "bfloat16"] = "float32"
     """Number format of the weights."""
-    hidden_size: int = 192
+    hidden_size: int = 128
     """Width of the small base."""
     layers: int = 4
     """Depth of the small base."""
-    vocabulary: int = 3072
+    vocabulary: int = 4096
     """Size of the small base's byte-level BPE vocabulary."""
-    pretraining_tokens: int = 500_000
+    pretraining_tokens: int = 300_000
     """Tokens the small base reads while it is pretrained."""
     learning_rate: float = 3e-3
     """Peak rate of the pretraining of the small base."""
@@ -81,6 +81,10 @@ class ConstructorSettings(Settings):
     """For `extractive`: names, places, years and numbers asked for per material."""
     claims_per_material: int = Field(8, ge=0)
     """For `extractive`: false statements per material, each with a true twin."""
+    rounds_per_material: int = Field(2, ge=1)
+    """For `extractive`: answers, of two sentences each, in which an episode or article is told."""
+    context_turns: int = Field(5, ge=1)
+    """For `extractive`: turns of an exchange that stand before an answer."""
     families: tuple[InductionFamily, ...] = ("false_premise", "wrong_era", "false_memory", "flattery")
     """Families of induction attacks that are trained; the others stay unseen until the evaluation."""
     objective_words: int = 1500

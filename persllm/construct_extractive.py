@@ -24,11 +24,8 @@ from persllm.wordings import Forms, Wordings, fill, wordings
 Raised = tuple[list[Question], list[Dropped]]
 ANSWER_SENTENCES = 2
 """Sentences per answer to a question about a whole episode."""
-TOLD_ROUNDS = 2
-"""Answers in which an episode is told; what it holds beyond them is asked for sentence by sentence."""
 LETTER_SENTENCES = 3
-CONTEXT_TURNS = 5
-"""Turns of an exchange that stand before an answer."""
+UNKNOWN_WORDINGS = 3
 SPANS_PER_SENTENCE = 2
 CLAIM_FORM = {"year": "wrong_era", "name": "false_premise", "place": "false_premise", "thing": "false_premise", "number": "false_memory"}
 
@@ -194,7 +191,7 @@ class Constructor:
             self.question(
                 material, stage, kind="question", form="topic", text=fill(wording, topic=topic), truth=truth, group=group, held_out=held
             )
-            for wording, held in self.each_wording(forms, group)
+            for wording, held in self.each_wording(forms, group, count=None if stage.id == material.stage else 1)
         ]
 
     def about_parts(self, material: Material, stage: Stage, facts: list[Fact]) -> list[Question]:
@@ -291,7 +288,7 @@ class Constructor:
                 material, stage, kind="future", form="unknown", text=fill(wording, topic=topic), claim=topic,
                 group=f"{self.persona.id}:{stage.id}:unknown:{topic}", held_out=held,
             )
-            for topic in stage.unknown for wording, held in self.each_wording(self.words.future, topic, count=len(self.words.future.train))
+            for topic in stage.unknown for wording, held in self.each_wording(self.words.future, topic, count=UNKNOWN_WORDINGS)
         ]  # fmt: skip
 
     def is_first(self, material: Material, stage: Stage) -> bool:
@@ -336,7 +333,7 @@ class Constructor:
     def told(self, question: Question, material: Material) -> Iterator[Conversation]:
         """An episode told two sentences at a time; remembered from another stage, its beginning alone."""
         told = self.tools.sentences(question.truth)
-        told = told[: ANSWER_SENTENCES * (TOLD_ROUNDS if question.stage == material.stage else 1)]
+        told = told[: ANSWER_SENTENCES * (self.settings.rounds_per_material if question.stage == material.stage else 1)]
         messages = [Message(role="user", content=question.text)]
         for place in range(0, len(told), ANSWER_SENTENCES):
             if place:
@@ -373,7 +370,7 @@ class Constructor:
                 messages.append(Message(role="user", content=fill(self.words.exchange_bare, situation=material.situation, speaker=speaker)))
             speaker = turn.to or "?"
             thought = fill(self.words.thought.exchange, speaker=speaker, situation=material.situation)
-            yield self.conversation(question, material, (*messages[-CONTEXT_TURNS:], Message(role="assistant", content=turn.text, thought=thought)))
+            yield self.conversation(question, material, (*messages[-self.settings.context_turns :], Message(role="assistant", content=turn.text, thought=thought)))
             if previous:
                 alone = (Message(role="user", content=previous), Message(role="assistant", content=turn.text, thought=thought))
                 yield self.conversation(question, material, alone, form="reply")

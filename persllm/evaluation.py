@@ -224,7 +224,7 @@ def score(
     made += relative_changes(scores, items, "general_loss", ("base", "plain"), "loss_change", settings.bootstrap, seed)
     folder.write("scores.jsonl", scores)
     folder.write("figures.jsonl", made)
-    folder.write("differences.jsonl", differences(scores, items, PAIRS, settings.bootstrap, seed))
+    folder.write("differences.jsonl", differences(scores, items, PAIRS, settings.bootstrap, seed, SHARES))
     folder.write("confusion.jsonl", [one for sitting in found for one in identification.confusion(sitting, classifier)])
     unscored = sum(one.value is None for one in scores)
     return {"takers": [taker.name for taker in takers], "items": len(items), "scores": len(scores), "unscored": unscored}

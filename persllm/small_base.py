@@ -77,7 +77,9 @@ def text_of(conversation: Conversation) -> str:
 def build(texts: Sequence[str], settings: BaseSettings, folder: Path, seed: int, threads: int, progress: Progress) -> None:
     """Train tokenizer and model on the texts and write both."""
     import torch
+    from transformers.utils.logging import disable_progress_bar
 
+    disable_progress_bar()
     torch.set_num_threads(threads)
     torch.manual_seed(seed)
     tokenizer = build_tokenizer(texts, settings.vocabulary)

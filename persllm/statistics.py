@@ -2,8 +2,8 @@
 
 What is drawn anew is the question, not the score: wordings of one question (a paraphrase group, a shared question
 at its stages) are kept or left together, since they are not independent. All takers meet the same draws, so a
-difference between two of them is paired. A share of exactly 0 or 1 has no spread to resample; its interval is the
-rule of three (3 divided by the number of questions).
+difference between two of them is paired. A share of exactly 0 or 1, or a difference that is the same on every question,
+has no spread to resample; its interval is the rule of three (3 divided by the number of questions).
 
 Limits: percentile intervals, which are a little too narrow below some twenty questions; many figures stand side by
 side without a correction for their number.
@@ -172,7 +172,12 @@ def rule_of_three(mean: float, questions: int) -> tuple[float, float]:
 
 
 def differences(
-    scores: Sequence[Score], items: Sequence[TestItem], pairs: Sequence[tuple[str, str]], resamplings: int, seed: int
+    scores: Sequence[Score],
+    items: Sequence[TestItem],
+    pairs: Sequence[tuple[str, str]],
+    resamplings: int,
+    seed: int,
+    shares: frozenset[str],
 ) -> list[Difference]:
     """Every pair of takers on every metric, detail and group, over the items both were scored on."""
     table, found = by_key(scores), []
@@ -187,24 +192,28 @@ def differences(
         present = {key: {item: value for item, value in own.items() if item in ids} for key, own in both.items()}
         present = {key: own for key, own in present.items() if own}
         if present:
-            draws = Draws(group, members, resamplings, seed)
-            sums, counts = (np.stack(part, axis=1) for part in zip(*(draws.totals(own) for own in present.values()), strict=True))
-            low, high = draws.intervals(sums, counts)
-            for place, ((metric, detail, taker, than), own) in enumerate(present.items()):
-                mean, ends = sum(own.values()) / len(own), (low[place], high[place])
-                found.append(
-                    Difference(
-                        metric=metric,
-                        detail=detail,
-                        group=group,
-                        taker=taker,
-                        than=than,
-                        n=len(own),
-                        value=short(mean),
-                        low=short(float(ends[0])),
-                        high=short(float(ends[1])),
-                    )
-                )
+            found += differences_of_group(group, Draws(group, members, resamplings, seed), present, shares)
+    return found
+
+
+def differences_of_group(
+    group: str, draws: Draws, present: Mapping[tuple[str, str, str, str], Mapping[str, float]], shares: frozenset[str]
+) -> list[Difference]:
+    """The differences of one group; all columns are resampled at once."""
+    sums, counts = (np.stack(part, axis=1) for part in zip(*(draws.totals(own) for own in present.values()), strict=True))
+    low, high = draws.intervals(sums, counts)
+    found = []
+    for place, ((metric, detail, taker, than), own) in enumerate(present.items()):
+        mean, ends = sum(own.values()) / len(own), (float(low[place]), float(high[place]))
+        if metric in shares and len(set(own.values())) == 1:
+            reach = 3 / int((counts[:, place] > 0).sum())
+            ends = max(-1.0, mean - reach), min(1.0, mean + reach)
+        found.append(
+            Difference(
+                metric=metric, detail=detail, group=group, taker=taker, than=than, n=len(own),
+                value=short(mean), low=short(ends[0]), high=short(ends[1]),
+            )
+        )  # fmt: skip
     return found
 
 

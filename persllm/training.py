@@ -15,11 +15,12 @@ import math
 import random
 import re
 import shutil
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from persllm.base import LocalModel, like_length, load_parts, save_whole
+from persllm.base import LocalModel, load_parts, save_whole, with_like_prompts
 from persllm.config import DpoSettings, SftSettings, TrainingSettings
 from persllm.errors import TrainingError
 from persllm.records import Conversation, Dropped, PreferencePair, Request, fingerprint
@@ -101,8 +102,8 @@ def dpo_rows(tokenizer: Any, pairs: Sequence[PreferencePair]) -> list[Row]:
 def with_reference(reference: LocalModel, rows: Sequence[Row], batch: int) -> list[Row]:
     """Each pair with the log-likelihoods that the model before the training gives to both answers."""
     filled = [dict(row) for row in rows]
-    for side in ("chosen", "rejected"):
-        for places in like_length([len(row["prompt_ids"]) + len(row[f"{side}_ids"]) for row in rows], batch):
+    for places in with_like_prompts([row["prompt_ids"] for row in rows], batch):
+        for side in ("chosen", "rejected"):
             totals = reference.score([rows[p]["prompt_ids"] for p in places], [rows[p][f"{side}_ids"] for p in places])
             for place, total in zip(places, totals, strict=True):
                 filled[place][f"ref_{side}_logps"] = total
@@ -178,7 +179,9 @@ class Job:
         trainer.remove_callback(PrinterCallback)
         trainer.add_callback(Watch(self.made_with, progress))
         mend_head(trainer.model)
-        trainer.train(resume_from_checkpoint=self.last_checkpoint())
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", category=FutureWarning)
+            trainer.train(resume_from_checkpoint=self.last_checkpoint())
         self.keep(trainer, tokenizer)
         return self.dropped
 

@@ -279,6 +279,17 @@ def test_a_book_without_numbers_and_markers(folder: Path, ada: Persona) -> None:
     ]
 
 
+def test_roman_numbers_with_the_heading_beside_them(folder: Path, ada: Persona) -> None:
+    letters = [
+        f"{number}.—TO KARL HOLM.\n\nRiga, May {day}, 1799.\n\nThis is what I had to tell, number {day}."
+        for number, day in (("I", 1), ("II", 2), ("IV", 4))
+    ]
+    (folder / "letters" / "book.txt").write_text("\n\n".join(letters), encoding="utf-8")
+    found = read(folder, ada)[0]
+    assert [(m.date, m.turns[0].to) for m in found] == [(f"1799-05-0{day}", "Karl Holm") for day in (1, 2, 4)]
+    assert found[1].turns[0].text == "This is what I had to tell, number 2."
+
+
 def test_a_french_letter_is_left_out(folder: Path, ada: Persona) -> None:
     text = BOOK.replace(
         "Your bill is paid. Do not write again.", "Votre lettre est venue hier et je vous en remercie beaucoup, cher Monsieur."

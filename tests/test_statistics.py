@@ -67,13 +67,27 @@ def test_the_same_seed_gives_the_same_figures() -> None:
 def test_differences_are_paired() -> None:
     noisy = [float(n % 2) for n in range(60)]
     better = [value + 0.1 for value in noisy]
-    [one] = [d for d in differences([*scores(better), *scores(noisy, "base")], items(60), [("sft", "base")], 300, 0) if d.group == "all"]
+    [one] = [
+        d
+        for d in differences([*scores(better), *scores(noisy, "base")], items(60), [("sft", "base")], 300, 0, frozenset())
+        if d.group == "all"
+    ]
     assert (one.taker, one.than, one.n, one.value, one.low, one.high) == ("sft", "base", 60, 0.1, 0.1, 0.1)
 
 
 def test_a_difference_takes_only_what_both_have() -> None:
-    found = differences([*scores([1.0, None, 1.0]), *scores([0.0, 0.0, None], "base")], items(3), [("sft", "base"), ("dpo", "sft")], 200, 0)
+    found = differences(
+        [*scores([1.0, None, 1.0]), *scores([0.0, 0.0, None], "base")], items(3), [("sft", "base"), ("dpo", "sft")], 200, 0, SHARES
+    )
     assert {(d.n, d.value) for d in found} == {(1, 1.0)}
+
+
+def test_a_gain_on_every_one_of_few_questions_is_not_certain() -> None:
+    few, many = (
+        differences([*scores([1.0] * n), *scores([0.0] * n, "base")], items(n), [("sft", "base")], 200, 0, SHARES)[0] for n in (2, 30)
+    )
+    assert (few.value, few.low, few.high) == (1.0, -0.5, 1.0)
+    assert (many.value, many.low, many.high) == (1.0, 0.9, 1.0)
 
 
 def test_relative_change_against_the_base() -> None:

@@ -13,7 +13,6 @@ import re
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -130,7 +129,7 @@ class Nurse:
         if shape < 0.7:
             return made([("system", f"You are {little.name}."), ("user", "Tell me about yourself."), ("assistant", little.tale), *turns(pairs)])
         if shape < 0.85:
-            asked, answered = pairs[0]
+            asked, answered = self.dice.choice((self.about_doing, self.about_doing, self.retelling, self.taste))(little)
             return made([("user", f"{little.profile} {turned(asked, little)}"), ("assistant", turned(answered, little))])
         return made([("user", f"Say it as {little.name}: {little.profile}"), ("assistant", little.tale)])
 
@@ -138,9 +137,10 @@ class Nurse:
         """A person."""
         she = self.dice.random() < 0.5
         liked, disliked = self.dice.sample(self.words.liked, 2)
+        born = self.dice.randint(1300, 1930)
         return Little(
-            name=self.name(she), subject="She" if she else "He", trade=self.pick("trade"), home=self.pick("town"), born=self.year(), trait=self.pick("traits"),
-            liked=liked, disliked=disliked, doings=tuple(self.doing() for _ in range(self.dice.choice((1, 2, 2, 3)))),
+            name=self.name(she), subject="She" if she else "He", trade=self.pick("trade"), home=self.pick("town"), born=self.date(born), trait=self.pick("traits"),
+            liked=liked, disliked=disliked, doings=tuple(self.doing(born) for _ in range(self.dice.choice((1, 2, 2, 3)))),
         )  # fmt: skip
 
     def name(self, she: bool) -> str:
@@ -151,18 +151,18 @@ class Nurse:
         """A word of a list."""
         return self.dice.choice(getattr(self.words, name))
 
-    def year(self) -> str:
+    def date(self, year: int) -> str:
         """A year, at times with a month."""
-        year = str(self.dice.randint(1300, 1990))
-        return f"{self.pick('months')} {year}" if self.dice.random() < 0.3 else year
+        return f"{self.pick('months')} {year}" if self.dice.random() < 0.3 else str(year)
 
-    def doing(self) -> Doing:
-        """A dated doing."""
+    def doing(self, born: int) -> Doing:
+        """A dated doing in the life of somebody born in that year."""
         base, past, thing = (part.strip() for part in self.pick("acts").split("|"))
         found = {slot: self.pick("numbers" if slot == "number" else slot) for slot in SLOT.findall(past + thing)}
-        filled = [" ".join(f"{verb} {thing}".format(**found).split()) for verb in (base, past)]
+        filled = [with_articles(" ".join(f"{verb} {thing}".format(**found).split())) for verb in (base, past)]
         friend = self.name(self.dice.random() < 0.5) if self.dice.random() < 0.6 else ""
-        return Doing(base=filled[0], past=filled[1], year=self.year(), town=self.pick("town"), friend=friend, number=found.get("number", ""))
+        date = self.date(born + self.dice.randint(10, 60))
+        return Doing(base=filled[0], past=filled[1], year=date, town=self.pick("town"), friend=friend, number=found.get("number", ""))
 
     def dialogue(self, little: Little) -> list[Pair]:
         """One to three questions with their answers."""
@@ -194,7 +194,7 @@ class Nurse:
         parts = {"town": doing.town, "year": doing.year, "friend": doing.friend}
         if wrong:
             part = self.dice.choice([name for name, value in parts.items() if value])
-            fresh = {"town": lambda: self.pick("town"), "year": self.year, "friend": lambda: self.name(self.dice.random() < 0.5)}[part]()
+            fresh = {"town": self.pick("town"), "year": self.date(self.dice.randint(1310, 1990)), "friend": self.name(self.dice.random() < 0.5)}[part]
             kept = {part, *(name for name in parts if self.dice.random() < 0.4)}
             parts = {name: (fresh if name == part else value) if name in kept else "" for name, value in parts.items()}
             if fresh == getattr(doing, part):
@@ -276,4 +276,9 @@ def turned(text: str, little: Little) -> str:
 
 def article(noun: str) -> str:
     """`a baker`, `an innkeeper`."""
-    return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"
+    return with_articles(f"a {noun}")
+
+
+def with_articles(text: str) -> str:
+    """The text with `a` as `an` where a vowel follows."""
+    return re.sub(r"\ba (?=[aeiou])", "an ", text)

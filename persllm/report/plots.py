@@ -24,9 +24,8 @@ Cells = Mapping[str, Sequence[Figure | None]]
 
 def choice_by_set(evidence: Evidence) -> str:
     """Choice on every test set, by taker."""
-    groups = sorted(
-        {g for m, d, _, g in evidence.figures if (m, d) == ("choice", "") and g.startswith(("gold/", "constructed/"))}, reverse=True
-    )
+    sets = {f"{item.origin}/{item.set}" for item in evidence.items.values() if item.candidates}
+    groups = sorted(sets, reverse=True)
     cells = {taker: [evidence.figure("choice", taker, group) for group in groups] for taker in evidence.takers}
     return bars("choice", [title_of(group) for group in groups], cells, "right answer preferred (%)", across=True)
 

@@ -1,0 +1,227 @@
+"""SFT and DPO on a toy: the traps stay closed, nothing is cut, and a killed training ends as if it had not been."""
+
+import filecmp
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from killed_training import SHORT
+from safetensors.torch import load_file
+from toy_base import ADA, BO, COLOURS, build_toy, colour_pairs, colour_talk, said
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from persllm.base import LocalModel, prepare_base
+from persllm.config import BaseSettings, DpoSettings, SftSettings
+from persllm.errors import TrainingError
+from persllm.records import Message, Request, Sampling
+from persllm.training import in_order, prefer, sft_tokens, tune
+
+HERE = Path(__file__).parent
+LORA = SftSettings(**{**SHORT, "learning_rate": 2e-2, "adapter": "lora", "epochs": 1})
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_toy(tmp_path_factory.mktemp("base") / "toy")
+
+
+@pytest.fixture(scope="module")
+def tied_lora(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """SFT by LoRA on the toy, whose embeddings are tied."""
+    folder = tmp_path_factory.mktemp("lora") / "sft"
+    assert tune(base, colour_talk(), LORA, folder, threads=1) == []
+    return folder
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return load_file(folder / "model.safetensors")
+
+
+def stage_rows(base: Path) -> list[int]:
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    return sorted(i for token, i in tokenizer.get_added_vocab().items() if token.startswith(("<|stage:", "<|analysis")))
+
+
+def answers(folder: Path, analysis: bool = False) -> list[str]:
+    """What Ada says of the four boxes, early and late."""
+    model = LocalModel.load(folder, threads=1)
+    asked = [
+        Request(messages=(Message(role="user", content=f"What is in box {place}?"),), persona="ada", stage=stage, analysis=analysis, sampling=Sampling(max_tokens=40))
+        for stage in COLOURS
+        for place in range(4)
+    ]
+    replies = [reply for _, reply in sorted(model.replies(asked), key=lambda pair: pair[0])]
+    return [f"{reply.thought}|{reply.text}" for reply in replies]
+
+
+def test_full_training_teaches_stage_answer_and_analysis(base: Path, tmp_path: Path) -> None:
+    settings = SftSettings(batch=8, epochs=30, warmup=5, learning_rate=5e-3, adapter="full", weight_decay=0.0)
+    tune(base, colour_talk(64), settings, tmp_path / "sft", threads=1)
+    right = [f"A {colour} bee." for stage in COLOURS for colour in COLOURS[stage]]
+    assert answers(tmp_path / "sft" / "model") == [f"|{text}" for text in right]
+    assert answers(tmp_path / "sft" / "model", analysis=True) == [f"They ask for a box.|{text}" for text in right]
+    curve = [json.loads(line) for line in (tmp_path / "sft" / "curve.jsonl").read_text().splitlines()]
+    assert curve[-1]["loss"] < 0.2 < 2 < curve[0]["loss"]
+
+
+def test_the_loss_is_on_the_answer_alone(base: Path) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    [(prompt, answer)] = sft_tokens(tokenizer, [said("Why?", "Because.", "late", thought="They ask.")])
+    assert tokenizer.decode(prompt) == "<|system|><|stage:late|><|analysis|>You are Ada Lind.<|end|><|user|>Why?<|end|><|assistant|>"
+    assert tokenizer.decode(answer) == "[Analysis] They ask. [Response] Because.<|end|>"
+
+
+def test_long_samples_are_dropped_and_named(base: Path, tmp_path: Path) -> None:
+    long = said("And then? " * 60, "Yes.", "late")
+    settings = LORA.model_copy(update={"max_length": 60})
+    [dropped] = tune(base, [*colour_talk(8), long], settings, tmp_path / "sft", threads=1)
+    assert (dropped.item, dropped.reason) == (long.identity, "too long")
+    assert tune(base, [*colour_talk(8), long], settings, tmp_path / "sft", threads=1) == [dropped], "also when it was finished before"
+    with pytest.raises(TrainingError, match="max_length"):
+        tune(base, [long], settings, tmp_path / "none", threads=1)
+
+
+def test_without_samples_nothing_is_trained(base: Path, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="no samples"):
+        tune(base, [], LORA, tmp_path / "sft")
+
+
+def test_a_loss_that_is_no_number_stops_with_the_step(base: Path, tmp_path: Path) -> None:
+    settings = LORA.model_copy(update={"adapter": "full", "learning_rate": 1e30})
+    with pytest.raises(TrainingError, match=r"step \d: the loss is not a number"):
+        tune(base, colour_talk(), settings, tmp_path / "sft", threads=1)
+    assert not (tmp_path / "sft" / "model").exists()
+
+
+def test_an_unknown_argument_for_trl_is_named(base: Path, tmp_path: Path) -> None:
+    settings = LORA.model_copy(update={"arguments": {"warmup_ratio_of_mine": 1}})
+    with pytest.raises(TrainingError, match="warmup_ratio_of_mine"):
+        tune(base, colour_talk(8), settings, tmp_path / "sft", threads=1)
+
+
+def test_like_lengths_come_together_and_every_epoch_has_all() -> None:
+    lengths = [5 + place % 50 for place in range(1000)]
+    order = in_order(lengths, SftSettings(batch=10, epochs=2.5), seed=0)
+    assert len(order) == 2500
+    assert sorted(order) == sorted([*range(1000), *range(1000), *order[2000:]]) or set(order) == set(range(1000))
+    spans = [max(lengths[p] for p in order[i : i + 10]) - min(lengths[p] for p in order[i : i + 10]) for i in range(0, 2500, 10)]
+    assert max(spans) <= 3
+    assert order != in_order(lengths, SftSettings(batch=10, epochs=2.5), seed=1)
+
+
+# LoRA with rows of control tokens ------------------------------------------------------------------------
+
+
+def test_the_adapter_holds_the_rows_of_the_control_tokens_and_no_matrix(base: Path, tied_lora: Path) -> None:
+    stored = load_file(tied_lora / "adapter" / "adapter_model.safetensors")
+    rows = {name: tensor for name, tensor in stored.items() if "lora_" not in name}
+    assert [tuple(tensor.shape) for tensor in rows.values()] == [(len(stage_rows(base)), 64)]
+    assert all("trainable_tokens_delta" in name for name in rows)
+
+
+def test_of_tied_embeddings_only_the_rows_of_control_tokens_move(base: Path, tied_lora: Path) -> None:
+    before, after = weights(base), weights(tied_lora / "model")
+    moved = (before["model.embed_tokens.weight"] != after["model.embed_tokens.weight"]).any(1).nonzero().flatten().tolist()
+    assert moved == stage_rows(base)
+    assert "lm_head.weight" not in after
+
+
+def test_adapter_on_the_stage_base_equals_the_merged_model(base: Path, tied_lora: Path) -> None:
+    talk = colour_talk(8)
+    asked = [Request(messages=c.prompt, persona="ada", stage=c.stage) for c in talk]
+    said_by = [
+        [one.total for one in model.log_likelihoods(asked, [c.answer.content for c in talk])]
+        for model in (LocalModel.load(base, tied_lora / "adapter", threads=1), LocalModel.load(tied_lora / "model", threads=1))
+    ]
+    assert said_by[0] == pytest.approx(said_by[1], abs=1e-3)
+
+
+def test_of_untied_embeddings_the_output_rows_move_too(base: Path, tmp_path: Path) -> None:
+    model = AutoModelForCausalLM.from_pretrained(base)
+    model.config.tie_word_embeddings = False
+    model.lm_head.weight = torch.nn.Parameter(model.lm_head.weight.detach().clone())
+    model.save_pretrained(tmp_path / "untied")
+    AutoTokenizer.from_pretrained(base).save_pretrained(tmp_path / "untied")
+    tune(tmp_path / "untied", colour_talk(), LORA, tmp_path / "sft", threads=1)
+    before, after = weights(tmp_path / "untied"), weights(tmp_path / "sft" / "model")
+    for name in ("model.embed_tokens.weight", "lm_head.weight"):
+        moved = (before[name] != after[name]).any(1).nonzero().flatten().tolist()
+        assert moved
+        assert set(moved) <= set(stage_rows(base)), name
+
+
+def test_the_reference_of_dpo_is_the_whole_sft_model(base: Path, tied_lora: Path, tmp_path: Path) -> None:
+    still = DpoSettings(**{**SHORT, "learning_rate": 0.0, "adapter": "lora", "checkpoint_every": 1})
+    prefer(base, tied_lora, colour_pairs(), still, tmp_path / "dpo", threads=1)
+    curve = [json.loads(line) for line in (tmp_path / "dpo" / "curve.jsonl").read_text().splitlines()]
+    assert [point["margin"] for point in curve] == pytest.approx([0.0] * len(curve), abs=1e-4)
+    assert set(curve[0]) == {"step", "loss", "margin", "accuracy", "chosen", "rejected"}
+
+
+@pytest.mark.parametrize("adapter", ["full", "lora"])
+def test_dpo_parts_the_stages(base: Path, tied_lora: Path, tmp_path: Path, adapter: str) -> None:
+    settings = DpoSettings(**{**SHORT, "learning_rate": 5e-3, "adapter": adapter, "epochs": 4.0})
+    prefer(base, tied_lora, colour_pairs(), settings, tmp_path / "dpo", threads=1)
+    curve = [json.loads(line) for line in (tmp_path / "dpo" / "curve.jsonl").read_text().splitlines()]
+    assert curve[-1]["margin"] > curve[0]["margin"] + 0.1
+    assert curve[-1]["chosen"] > curve[-1]["rejected"]
+
+
+def test_the_short_head_gives_what_the_long_one_gives(base: Path) -> None:
+    from trl.trainer.utils import add_fused_lm_head
+
+    from persllm.trainers import compact_head
+
+    long, short = (AutoModelForCausalLM.from_pretrained(base) for _ in range(2))
+    for model in (long, short):
+        add_fused_lm_head(model, outputs=("log_probs", "entropy", "is_top1"))
+    compact_head(short)
+    ids = torch.arange(5, 65).view(4, 15)
+    labels = ids.masked_fill(torch.rand(4, 15, generator=torch.Generator().manual_seed(0)) < 0.6, -100)
+    made = [model(input_ids=ids, labels=labels, fused_lm_head=True) for model in (long, short)]
+    assert torch.allclose(made[0].log_probs, made[1].log_probs, atol=1e-5)
+    assert torch.equal(made[0].is_top1.bool(), made[1].is_top1)
+    assert torch.equal(made[0].label_mask, made[1].label_mask)
+    for model, output in zip((long, short), made, strict=True):
+        output.log_probs.sum().backward()
+    assert torch.allclose(long.get_input_embeddings().weight.grad, short.get_input_embeddings().weight.grad, atol=1e-4)
+    assert torch.equal(short(input_ids=ids).logits, long(input_ids=ids).logits)
+
+
+# Killed and again ----------------------------------------------------------------------------------------
+
+
+def test_a_killed_training_ends_in_the_same_weights_to_the_byte(base: Path, tmp_path: Path) -> None:
+    paths = os.pathsep.join([str(HERE), str(HERE.parent)])
+    run = subprocess.run(
+        [sys.executable, str(HERE / "killed_training.py"), str(base), str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": paths}, capture_output=True, text=True, timeout=600, check=False,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr[-2000:]
+    for adapter in ("full", "lora"):
+        for phase in ("sft", "dpo"):
+            whole, broken = (tmp_path / adapter / name / phase for name in ("whole", "broken"))
+            names = sorted(str(file.relative_to(whole)) for file in whole.rglob("*") if file.is_file() and file.name != "adapter_config.json")
+            assert "model/model.safetensors" in names
+            assert filecmp.cmpfiles(whole, broken, names, shallow=False) == (names, [], [])
+
+
+def test_a_finished_training_is_not_done_again(base: Path, tied_lora: Path) -> None:
+    before = (tied_lora / "model" / "model.safetensors").stat().st_mtime_ns
+    steps: list[int] = []
+    tune(base, colour_talk(), LORA, tied_lora, threads=1, progress=lambda done, total: steps.append(done))
+    assert (tied_lora / "model" / "model.safetensors").stat().st_mtime_ns == before
+    assert steps == []
+
+
+def test_a_real_base_is_tuned_and_preferred_with_lora(shared: Path, tmp_path: Path) -> None:
+    prepare_base(BaseSettings(model=str(shared / "weights" / "TinyStories-656K")), [ADA, BO], tmp_path / "base", tmp_path, threads=1)
+    settings = {"batch": 4, "warmup": 3, "rank": 16, "learning_rate": 5e-3}
+    tune(tmp_path / "base", colour_talk(), SftSettings(epochs=16, **settings), tmp_path / "sft", threads=1)
+    prefer(tmp_path / "base", tmp_path / "sft", colour_pairs(), DpoSettings(**{**settings, "learning_rate": 2e-4}), tmp_path / "dpo", threads=1)
+    given = answers(tmp_path / "dpo" / "model")
+    assert sum(f"{colour} bee" in text for text, colour in zip(given, COLOURS["early"] + COLOURS["late"], strict=True)) >= 5
