@@ -5,7 +5,7 @@ BIN = $(VENV)/bin
 export HF_HUB_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM = false
 
-.PHONY: install demo test lint beethoven tinystories recipes-doc clean
+.PHONY: install demo test clean
 
 # constraints.txt pins the versions that are tested; pyproject.toml holds the honest ranges.
 $(VENV)/installed: pyproject.toml constraints.txt
@@ -20,8 +20,8 @@ demo: install ## the bundled world from end to end
 	$(BIN)/persllm run demo
 
 test: install ## all tests
-	$(BIN)/ruff check persllm tests
-	$(BIN)/ruff format --check persllm tests
+	$(BIN)/ruff check persllm tests scripts
+	$(BIN)/ruff format --check persllm tests scripts
 	$(BIN)/python -m pytest
 
 clean:

@@ -15,6 +15,9 @@ from persllm.store import Run
 KEPT_MESSAGES = 8
 """How much of the talk the model sees again; the small base knows no longer ones."""
 
+SAMPLING = Sampling(temperature=0.3, max_tokens=96)
+"""How a person answers unless told otherwise."""
+
 
 @dataclass(frozen=True)
 class Agent:
@@ -24,7 +27,7 @@ class Agent:
     """Anything with `replies(requests)`."""
     persona: Persona
     stage: str
-    sampling: Sampling = Sampling(temperature=0.3, max_tokens=96)
+    sampling: Sampling = SAMPLING
     talk: list[Message] = field(default_factory=list)
 
     @property

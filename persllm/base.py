@@ -241,7 +241,9 @@ class LocalModel:
         endings = answers_to_ids(self.tokenizer, answers)
         longest = max((len(prompt) + len(ending) for prompt, ending in zip(prompts, endings, strict=True)), default=0)
         if longest > self.context:
-            raise BaseModelError(f"a conversation of {longest} tokens is to be scored; the model holds {self.context}. Shorten it, or take another base.")
+            raise BaseModelError(
+                f"a conversation of {longest} tokens is to be scored; the model holds {self.context}. Shorten it, or take another base."
+            )
         found: list[LogLikelihood | None] = [None] * len(requests)
         done = 0
         for places in with_like_prompts(prompts, batch):
@@ -273,7 +275,9 @@ class LocalModel:
             past.batch_select_indices(rows)
             seen = torch.cat([mask[rows], own[:, :-1]], 1)
             positions = positions_of(seen)[:, mask.shape[1] :]
-            later = self.model(input_ids=targets[:, :-1], attention_mask=seen, position_ids=positions, past_key_values=past, use_cache=True).logits
+            later = self.model(
+                input_ids=targets[:, :-1], attention_mask=seen, position_ids=positions, past_key_values=past, use_cache=True
+            ).logits
             logits = torch.cat([first, later], 1)
         wanted = logits[own.bool()].float()
         chosen = wanted.gather(1, targets[own.bool()].unsqueeze(1)).squeeze(1) - wanted.logsumexp(1)

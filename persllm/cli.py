@@ -96,10 +96,11 @@ def run(
     """From materials to a trained, measured persona: all steps that are owed."""
     from persllm.pipeline import run_recipe
 
-    wanted = recipe_of(recipe, [*(settings or []), *([f"name={name}"] if name else [])])
+    wanted = recipe_of(recipe, [*(settings or []), *([f"name={json.dumps(name)}"] if name else [])])
     if dry_run:
         show_plan(wanted, runs)
         return
+    say_where_text_goes(wanted)
     display = Display()
     made = run_recipe(wanted, runs, display.step, redo, until)
     display.table()
@@ -161,13 +162,18 @@ def chat(
         if line in ("/quit", "/exit"):
             return
         if line.startswith("/stage"):
-            agent = agent.at(line.removeprefix("/stage").strip())
-            print(f"[{agent.title}]")
+            try:
+                agent = agent.at(line.removeprefix("/stage").strip())
+                print(f"[{agent.title}]")
+            except PersllmError as error:
+                print(error)
             continue
         if not line:
             continue
-        reply = agent.again() if line == "/again" else agent.say(line, analysis)
-        print(f"[analysis] {reply.thought}\n{reply.text}" if analysis and reply.thought else reply.text)
+        reply = agent.again(analysis) if line == "/again" else agent.say(line, analysis)
+        if reply.thought and analysis:
+            print(f"[analysis] {reply.thought}")
+        print(reply.text or f"[no answer: {reply.error or 'nothing but an end of turn'}]")
 
 
 # What the verbs share ------------------------------------------------------------------------------------
@@ -205,10 +211,15 @@ def show_plan(recipe, runs: Path) -> None:
     print(f"{run.path}: {recipe.mode}, base {recipe.base.model}, constructor {recipe.constructor.engine}")
     for folder in folders:
         print(f"  {folder.persona.name}: {', '.join(s.id for s in folder.persona.stages)}; {len(folder.materials)} materials")
-    if recipe.constructor.engine == "llm":
-        print(f"  text of the materials will be sent to {recipe.constructor.api.url}")
+    say_where_text_goes(recipe)
     for step in STEPS:
         print(f"  {step.folder:14} {'finished' if run.step(step.folder).finished else 'to do'}")
+
+
+def say_where_text_goes(recipe) -> None:
+    """Name the address that will receive text of the materials, before it does."""
+    if recipe.constructor.engine == "llm":
+        print(f"text of the materials will be sent to {recipe.constructor.api.url}", file=sys.stderr)
 
 
 def print_result(run: Path) -> None:

@@ -107,6 +107,8 @@ class MixtureSettings(Settings):
     """Share of personified samples that carry the analysis before the answer."""
     held_out_materials: float = Field(0.2, ge=0.0, lt=1.0)
     """Share of the materials never trained on: the test set `generalisation`."""
+    test_items_per_set: int = Field(100, ge=1)
+    """At most so many constructed items are kept per test set; the evaluation puts `items_per_set` of them."""
     near_duplicate: float = Field(0.95, gt=0.0, le=1.0)
     """Questions as similar as this (cosine of character n-grams) count as one."""
 
@@ -163,7 +165,7 @@ class EvaluationSettings(Settings):
     takers: tuple[Literal["base", "prompted", "sft", "dpo"], ...] = ("base", "prompted", "sft", "dpo")
     """Who sits it."""
     items_per_set: int = Field(60, ge=1)
-    """At most so many constructed items per test set, spread over persons and stages."""
+    """At most so many constructed items are put per test set, spread over persons and stages."""
     gold: bool = True
     """Also put the persons' hand-written `gold.jsonl`, if there is one."""
     gold_items_per_set: int = Field(120, ge=1)

@@ -121,7 +121,8 @@ class Constructor:
         for material in materials:
             stages = [s for s in self.persona.stages if material.stage in (None, s.id)]
             if material.kind == "speech":
-                yield material, (self.about_speech(material, stages[0]), [])
+                raised = self.about_speech(material, stages[0])
+                yield material, (raised, [] if raised else [self.unheard(material)])
                 continue
             facts, dropped = self.facts(material)
             questions: list[Question] = []
@@ -157,6 +158,15 @@ class Constructor:
         group = f"{material.identity}:exchange"
         texts = [turn.text for turn in material.turns if not self.is_own(turn.speaker)]
         return [self.question(material, stage, kind="exchange", form="exchange", text=texts[0] if texts else "", group=group)]
+
+    def unheard(self, material: Material) -> Dropped:
+        """Speech of which nothing can be made, with the reason."""
+        speakers = ", ".join(dict.fromkeys(turn.speaker for turn in material.turns))
+        reason = "not spoken by the person" if speakers else "speech without `Name: words` lines"
+        if len(material.turns) == 1:
+            reason = "letter without addressee or date"
+        detail = f"speakers: {speakers}; the person is {', '.join(self.who.names)}" if speakers else material.text[:200]
+        return Dropped(item=f"{self.persona.id}/{material.source}", reason=reason, detail=detail)
 
     def about_letter(self, material: Material, stage: Stage) -> list[Question]:
         """What was written to whom and when."""
@@ -205,7 +215,9 @@ class Constructor:
         for number, span in list(claimed.items())[: self.settings.claims_per_material]:
             false = self.swap(facts[number].sentence, span, stage.id)
             if false:
-                questions += self.claims(material, stage, f"{group}:{number}:{span.start}", facts[number].sentence, false, CLAIM_FORM[span.kind])
+                questions += self.claims(
+                    material, stage, f"{group}:{number}:{span.start}", facts[number].sentence, false, CLAIM_FORM[span.kind]
+                )
         return questions
 
     def about_span(self, material: Material, stage: Stage, fact: Fact, span: Span, group: str) -> list[Question]:
@@ -370,7 +382,11 @@ class Constructor:
                 messages.append(Message(role="user", content=fill(self.words.exchange_bare, situation=material.situation, speaker=speaker)))
             speaker = turn.to or "?"
             thought = fill(self.words.thought.exchange, speaker=speaker, situation=material.situation)
-            yield self.conversation(question, material, (*messages[-self.settings.context_turns :], Message(role="assistant", content=turn.text, thought=thought)))
+            yield self.conversation(
+                question,
+                material,
+                (*messages[-self.settings.context_turns :], Message(role="assistant", content=turn.text, thought=thought)),
+            )
             if previous:
                 alone = (Message(role="user", content=previous), Message(role="assistant", content=turn.text, thought=thought))
                 yield self.conversation(question, material, alone, form="reply")

@@ -6,11 +6,13 @@ materials that were held out whole, one fifth, spread over kinds and stages. No 
 hash of their content, the same way for every run.
 """
 
+import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from persllm.config import EvaluationSettings, MixtureSettings
+from persllm.config import MixtureSettings
 from persllm.embedding import Vectors, near_duplicates, overlap
+from persllm.general import is_held_out
 from persllm.languages import language
 from persllm.materials import held_out_materials
 from persllm.records import Candidate, Conversation, Dropped, Material, Message, Persona, Record, TestItem, fingerprint
@@ -33,7 +35,7 @@ class Dataset(Record):
 
 def make_dataset(
     conversations: Sequence[Conversation], materials: Sequence[Material], personas: Sequence[Persona], general: Sequence[Conversation],
-    mixture: MixtureSettings, evaluation: EvaluationSettings, seed: int,
+    mixture: MixtureSettings, seed: int,
 ) -> Dataset:  # fmt: skip
     """Split, clean and mix; the same input gives the same output to the byte."""
     held = held_out_materials(materials, mixture.held_out_materials)
@@ -48,18 +50,16 @@ def make_dataset(
     asked, leaks = without_leaks(asked, trained, mixture.near_duplicate)
     general_train = [c for c in general if not is_held_out(c)]
     general_test = [c for c in general if is_held_out(c)]
-    items = [*test_items(asked, trained, personas, held, evaluation, seed), *general_items(general_test, evaluation.items_per_set)]
+    items = [
+        *test_items(asked, trained, personas, held, mixture.test_items_per_set, seed),
+        *general_items(general_test, mixture.test_items_per_set),
+    ]
     return Dataset(
         conversations=tuple(trained),
         train=tuple(mix(trained, general_train, mixture, seed)),
         test=tuple(items),
         dropped=(*dropped, *more, *leaks),
     )
-
-
-def is_held_out(conversation: Conversation) -> bool:
-    """Whether a general conversation belongs to the test set `general`: every tenth, by content."""
-    return int(fingerprint([[m.role, m.content] for m in conversation.messages]), 16) % 10 == 0
 
 
 def reject(conversations: Iterable[Conversation]) -> tuple[list[Conversation], list[Dropped]]:
@@ -83,7 +83,7 @@ def fault(conversation: Conversation) -> str:
     roles = [message.role for message in conversation.messages if message.role != "system"]
     if not roles or roles[-1] != "assistant" or roles[0] != "user":
         return "format"
-    if any(a == b for a, b in zip(roles, roles[1:], strict=False)):
+    if any(a == b for a, b in itertools.pairwise(roles)):
         return "roles do not alternate"
     if not conversation.answer.content.strip():
         return "empty answer"
@@ -191,7 +191,7 @@ def test_items(
     trained: Sequence[Conversation],
     personas: Sequence[Persona],
     held: set[str],
-    settings: EvaluationSettings,
+    most: int,
     seed: int,
 ) -> list[TestItem]:
     """The constructed test items, spread over persons and stages."""
@@ -202,7 +202,7 @@ def test_items(
     families = {c.form for c in trained if c.kind == "induction"}
     items: list[TestItem] = []
     for name in sorted(by_set):
-        for conversation in spread(by_set[name], settings.items_per_set, seed):
+        for conversation in spread(by_set[name], most, seed):
             items.append(test_item(conversation, name, rivals, codes, families))
     return items
 

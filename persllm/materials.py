@@ -12,10 +12,13 @@ The kind is the beginning of the file's name, or `kind:` in its front matter; th
 All complaints are collected, so that one reading names every line that must be mended.
 """
 
+import datetime
 import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from glob import glob
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, get_args
 
@@ -25,7 +28,7 @@ from pydantic import Field, model_validator
 from persllm.config import Settings, parse, read_yaml
 from persllm.errors import MaterialError
 from persllm.languages import detect, language
-from persllm.records import Dropped, Material, MaterialKind, Persona, Record, Stage, Turn, Voice
+from persllm.records import Dropped, Material, MaterialKind, Persona, Record, Stage, Turn, Voice, fingerprint
 from persllm.sources import SourceSettings, read_source
 
 KINDS: tuple[MaterialKind, ...] = get_args(MaterialKind)
@@ -43,10 +46,10 @@ class StageSettings(Settings):
     id: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
     title: str = ""
     summary: str = ""
-    start: str | int = Field("", alias="from")
-    end: str | int = Field("", alias="to")
+    start: str | int | datetime.date = Field("", alias="from")
+    end: str | int | datetime.date = Field("", alias="to")
     unknown: tuple[str, ...] = ()
-    voice: dict[str, tuple[str, ...]] = {}
+    voice: Voice = Voice()
 
 
 class PersonaSettings(Settings):
@@ -100,16 +103,27 @@ def read_folder(path: Path) -> Folder:
     return Folder(persona=persona, materials=tuple(unique(materials)), dropped=tuple(dropped))
 
 
+def folder_fingerprint(path: Path) -> str:
+    """Hash of all that materials are made of: persona.yaml, materials/, and the files of its sources."""
+    file = path / "persona.yaml"
+    patterns = [source.files for source in parse(PersonaSettings, read_yaml(file), str(file)).sources]
+    inside = [found for found in (path / "materials").rglob("*") if not found.name.startswith(".")]
+    outside = [path / name for pattern in patterns for name in glob(pattern, root_dir=path, recursive=True)]
+    files = sorted(found for found in {file, *inside, *outside} if found.is_file())
+    names = [str(found.relative_to(path) if found.is_relative_to(path) else found.name) for found in files]
+    return fingerprint([(name, sha256(found.read_bytes()).hexdigest()) for name, found in zip(names, files, strict=True)])
+
+
 def make_persona(folder: str, settings: PersonaSettings) -> Persona:
     """The record of the person that persona.yaml describes."""
     stages = tuple(
         Stage(
             id=stage.id, title=stage.title, summary=stage.summary.strip(), start=str(stage.start), end=str(stage.end),
-            unknown=stage.unknown, voice=Voice(**{key: tuple(value) for key, value in stage.voice.items()}),
+            unknown=stage.unknown, voice=stage.voice,
         )
         for stage in settings.stages
     )  # fmt: skip
-    identity = re.sub(r"[^a-z0-9]+", "-", folder.lower()).strip("-") or "person"
+    identity = re.sub(r"[^a-z0-9]+", "-", folder.lower()).strip("-") or f"person-{fingerprint(folder)[:6]}"
     values = settings.model_dump(exclude={"stages", "sources", "profile"})
     return Persona(id=identity, profile=settings.profile.strip(), stages=stages, **values)
 
@@ -331,6 +345,13 @@ def examine(folder: Folder) -> Doctor:
     warnings += [f"stage {s} has no {kind}" for s in words if s != TIMELESS for kind in KINDS if not counts[s][kind]]
     if len(persona.stages) == 1:
         warnings.append("one stage only: no development can be trained or measured, and no preference pairs against another stage")
+    names = {persona.name, *persona.aliases}
+    unheard = [m for m in folder.materials if m.kind == "speech" and not any(turn.speaker in names for turn in m.turns)]
+    if unheard:
+        example = ", ".join(dict.fromkeys(turn.speaker for turn in unheard[0].turns)) or "no `Name: words` lines"
+        warnings.append(
+            f"{len(unheard)} pieces of speech are not by {persona.name}, such as {unheard[0].source} ({example}); add the form of the name to aliases"
+        )
     spoken = {detect(material.text) for material in folder.materials}
     if persona.language not in spoken:
         warnings.append(f"language is {persona.language} but the materials look like {', '.join(sorted(spoken))}")

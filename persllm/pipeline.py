@@ -9,6 +9,7 @@ import logging
 import os
 import resource
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +19,11 @@ import persllm
 from persllm import dataset, general, materials, pairs
 from persllm.config import Recipe
 from persllm.errors import ConfigError, MaterialError, RunError
+from persllm.gold import gold_items
 from persllm.prompts import prompts_fingerprint
 from persllm.provenance import logged, write_provenance
 from persllm.records import Conversation, Dropped, Material, Persona, PreferencePair, Question, TestItem, fingerprint
-from persllm.store import Outcome, Progress, Run, StepFolder, differences, folder_fingerprint, now, replace_json, silent
+from persllm.store import Outcome, Progress, Run, StepFolder, differences, now, replace_json, silent
 from persllm.wordings import wordings_fingerprint
 
 log = logging.getLogger("persllm")
@@ -120,7 +122,6 @@ def make_dataset(work: Work) -> dict[str, Any]:
         work.personas,
         general.read_general(files),
         work.recipe.mixture,
-        work.recipe.evaluation,
         work.recipe.seed,
     )
     if not made.train:
@@ -222,7 +223,18 @@ def constructor_settings(recipe: Recipe) -> dict[str, Any]:
 
 def folders_settings(recipe: Recipe) -> dict[str, Any]:
     """The content of the persona folders."""
-    return {"folders": {Path(folder).name: folder_fingerprint(Path(folder)) for folder in recipe.personas}}
+    return {"folders": {Path(folder).name: materials.folder_fingerprint(Path(folder)) for folder in recipe.personas}}
+
+
+def evaluation_settings(recipe: Recipe) -> dict[str, Any]:
+    """The settings of the examination and the content of the hand-written questions."""
+    files = [Path(folder) / "gold.jsonl" for folder in recipe.personas]
+    gold = (
+        {file.parent.name: fingerprint(file.read_text(encoding="utf-8")) for file in files if file.is_file()}
+        if recipe.evaluation.gold
+        else {}
+    )
+    return {**dump("evaluation")(recipe), "gold": gold, "prompt": prompts_fingerprint(names=("prompted",))}
 
 
 def dump(section: str) -> Callable[[Recipe], dict[str, Any]]:
@@ -240,13 +252,11 @@ STEPS = (
     Step("1-materials", "materials", read_materials, folders_settings),
     Step("2-questions", "questions", raise_questions, constructor_settings, ("1-materials",)),
     Step("3-answers", "answers", answer_questions, constructor_settings, ("2-questions",)),
-    Step(
-        "4-dataset", "dataset", make_dataset, lambda r: {**dump("mixture")(r), "items_per_set": r.evaluation.items_per_set}, ("3-answers",)
-    ),
+    Step("4-dataset", "dataset", make_dataset, dump("mixture"), ("3-answers",)),
     Step("5-sft", "personified tuning", tune, lambda r: {**dump("sft")(r), "mode": r.mode}, ("0-base", "4-dataset")),
     Step("6-pairs", "preference pairs", make_pairs, dump("dpo"), ("4-dataset",)),
     Step("7-dpo", "automatic DPO", prefer, dump("dpo"), ("5-sft", "6-pairs")),
-    Step("8-evaluation", "evaluation", examine, dump("evaluation"), ("7-dpo",)),
+    Step("8-evaluation", "evaluation", examine, evaluation_settings, ("7-dpo",)),
     Step("9-report", "report", write_report, lambda r: {}, ("8-evaluation",)),
 )
 BY_FOLDER = {step.folder: step for step in STEPS}
@@ -272,6 +282,8 @@ def run_recipe(recipe: Recipe, runs: Path, show: Show = show_nothing, redo: str 
     check_before(recipe)
     with run.locked(), logged(run):
         if first:
+            for step in STEPS[: STEPS.index(first)]:
+                run.step(step.folder).check(made_with(step, recipe))
             run.remove_steps([step.folder for step in STEPS[STEPS.index(first) :]])
         accept_settings(run, recipe, bool(first))
         write_provenance(run)
@@ -295,6 +307,8 @@ def step_named(name: str) -> Step | None:
 def check_before(recipe: Recipe) -> None:
     """Read everything the user gave before anything is written."""
     personas = read_personas(recipe)
+    if recipe.evaluation.gold:
+        gold_items([Path(folder) for folder in recipe.personas], personas, set())
     if recipe.mode == "solo" and len(personas) == 1 and "persona" in recipe.dpo.contrasts:
         log.info("one person only: no preference pairs against other persons")
 
@@ -343,9 +357,9 @@ def read_folders(recipe: Recipe) -> list[materials.Folder]:
             found.append(materials.read_folder(Path(folder)))
         except (MaterialError, ConfigError) as error:
             complaints.append(str(error))
-    names = [folder.persona.name for folder in found] + [folder.persona.id for folder in found]
-    twice = sorted({name for name in names if names.count(name) > 1 and not name.islower()} or {n for n in names if names.count(n) > 2})
-    complaints += [f"{name}: two persons have this name. Rename one, so that they can be told apart." for name in twice]
+    for what, names in (("name", [folder.persona.name for folder in found]), ("folder name", [folder.persona.id for folder in found])):
+        twice = [name for name, count in Counter(names).items() if count > 1]
+        complaints += [f"{name}: two persons have this {what}. Rename one, so that they can be told apart." for name in twice]
     if complaints:
         raise MaterialError("\n".join(complaints))
     return found

@@ -9,7 +9,7 @@ from persllm.errors import RunError
 from persllm.pipeline import STEPS, step_named
 from persllm.store import Run, read_lines
 
-SHOWN = ("records.jsonl", "train.jsonl", "pairs.jsonl", "answers.jsonl")
+SHOWN = ("records.jsonl", "train.jsonl", "answers.jsonl")
 
 
 def steps_of(path: Path) -> list[dict[str, Any]]:
@@ -30,6 +30,8 @@ def sample_records(path: Path, name: str, number: int, as_json: bool = False) ->
     step = step_named(name)
     folder = Run.open(path).step(step.folder if step else name)
     file = next((folder.path / shown for shown in SHOWN if (folder.path / shown).is_file()), None)
+    if file is None and folder.finished:
+        return json.dumps(folder.summary(), ensure_ascii=False, indent=2)
     if file is None:
         raise RunError(f"{folder.path}: no records here yet. Finish the step with persllm run.")
     lines = read_lines(file)

@@ -45,6 +45,7 @@ def ensure_small_base(settings: BaseSettings, cache: Path, seed: int = 0, thread
         with disk_trouble(cache):
             cache.mkdir(parents=True, exist_ok=True)
             fresh = Path(tempfile.mkdtemp(prefix=".small-base-", dir=cache))
+            fresh.chmod(0o755)
         try:
             build(texts, settings, fresh, seed, threads, progress)
             with disk_trouble(cache):
@@ -60,13 +61,8 @@ def ensure_small_base(settings: BaseSettings, cache: Path, seed: int = 0, thread
 def lessons(settings: BaseSettings, seed: int) -> list[Conversation]:
     """What is read: the general conversations that are not held out, and as much of the nursery as the tokens call for."""
     files = general.bundled_files({"en", "zh"})
-    bundled = [conversation for conversation in general.read_general(files) if not is_held_out(conversation)]
+    bundled = [conversation for conversation in general.read_general(files) if not general.is_held_out(conversation)]
     return bundled + nursery(settings.pretraining_tokens // 100, seed)
-
-
-def is_held_out(conversation: Conversation) -> bool:
-    """Whether a general conversation is kept for the metric `forgetting`: every tenth, by content."""
-    return int(fingerprint([[message.role, message.content] for message in conversation.messages]), 16) % 10 == 0
 
 
 def text_of(conversation: Conversation) -> str:

@@ -123,8 +123,7 @@ def figures(scores: Sequence[Score], items: Sequence[TestItem], resamplings: int
     """A figure for every metric, detail, taker and group that has scores. `shares` names the metrics of zeros and ones."""
     table, found = by_key(scores), []
     for group, members in by_group(items).items():
-        ids = {item.id for item in members}
-        present = {key: [score for item, score in own.items() if item in ids] for key, own in table.items()}
+        present = {key: [own[item.id] for item in members if item.id in own] for key, own in table.items()}
         present = {key: own for key, own in present.items() if own}
         if present:
             found += figures_of_group(group, Draws(group, members, resamplings, seed), present, shares)
@@ -188,8 +187,7 @@ def differences(
         if (metric, detail, taker) in table and (metric, detail, than) in table
     }
     for group, members in by_group(items).items():
-        ids = {item.id for item in members}
-        present = {key: {item: value for item, value in own.items() if item in ids} for key, own in both.items()}
+        present = {key: {item.id: own[item.id] for item in members if item.id in own} for key, own in both.items()}
         present = {key: own for key, own in present.items() if own}
         if present:
             found += differences_of_group(group, Draws(group, members, resamplings, seed), present, shares)

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 from persllm.config import Recipe, flatten
 from persllm.errors import RunError
-from persllm.records import Dropped, Record, fingerprint
+from persllm.records import Dropped, Record
 
 R = TypeVar("R", bound=Record)
 Outcome = tuple[Sequence[Record], Sequence[Dropped]]
@@ -89,13 +89,20 @@ class StepFolder:
         """Whether the step's last file is there."""
         return (self.path / "step.json").is_file()
 
-    def begin(self, settings: dict[str, Any]) -> None:
-        """Take the folder for these settings; RunError naming the differences if it was made with others."""
+    def check(self, settings: dict[str, Any]) -> bool:
+        """Whether the folder was begun; RunError naming the differences if it was with other settings."""
         file = self.path / "made-with"
-        if file.is_file():
-            before = json.loads(file.read_text(encoding="utf-8"))
-            if before != settings:
-                raise RunError(differences(self.path, before, settings))
+        if not file.is_file():
+            return False
+        before = json.loads(file.read_text(encoding="utf-8"))
+        if before != settings:
+            raise RunError(differences(self.path, before, settings))
+        return True
+
+    def begin(self, settings: dict[str, Any]) -> None:
+        """Take the folder for these settings; RunError if it was made with others or is somebody else's."""
+        file = self.path / "made-with"
+        if self.check(settings):
             return
         if self.path.exists() and any(self.path.iterdir()):
             raise RunError(f"{self.path}: holds files but no made-with. Move them away, or give another --run NAME.")
@@ -234,12 +241,6 @@ class Run:
         with disk_trouble(logs):
             logs.mkdir(parents=True, exist_ok=True)
         return logs / f"attempt-{len(list(logs.glob('attempt-*.log'))) + 1}.log"
-
-
-def folder_fingerprint(folder: Path) -> str:
-    """Hash of the names and contents of all files below a folder."""
-    files = sorted(file for file in folder.rglob("*") if file.is_file() and not file.name.startswith("."))
-    return fingerprint([(str(file.relative_to(folder)), fingerprint(file.read_bytes().hex())) for file in files])
 
 
 def now() -> str:

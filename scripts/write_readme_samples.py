@@ -55,16 +55,16 @@ SETS_ZH = {
 }  # fmt: skip
 WORDS = {
     "en": {
-        "head": "figure", "missed": "Goals not reached", "none": "Every goal was reached.", "asked": "asked for",
+        "head": "figure", "missed": "Goals not reached", "none": "Every goal was reached.", "asked": "asked for ",
         "uncertain": "No certain difference from the prompted base on", "lost": "A certain loss on", "bad": "An answer judged bad",
-        "right": "right would have been", "comma": ", ", "colon": ": ", "stop": ".",
+        "right": "right would have been", "comma": ", ", "colon": ": ", "semicolon": "; ", "stop": ".", "to": " to ",
         "world": "{persons} persons, {materials} materials, {words} words; {gold} hand-written questions were put in this run.",
         "made": "Value with 95 % interval. One run with {threads} threads, Python {python}, peak memory {memory} MB, {seconds} s in all.",
     },
     "zh": {
         "head": "指标", "missed": "未达到的目标", "none": "所有目标均已达到。", "asked": "要求",
         "uncertain": "与只加提示的基座相比没有确定差别", "lost": "确定变差", "bad": "一个被判为差的回答",
-        "right": "正确回答应为", "comma": "、", "colon": "：", "stop": "。",
+        "right": "正确回答应为", "comma": "、", "colon": "：", "semicolon": "；", "stop": "。", "to": " – ",
         "world": "{persons} 个人物，{materials} 份材料，共 {words} 个英文词；这次运行提了 {gold} 道手写题。",
         "made": "数值及 95 % 区间。一次运行：{threads} 线程，Python {python}，内存峰值 {memory} MB，共 {seconds} 秒。",
     },
@@ -113,7 +113,7 @@ def measured(run: Run, report: Report, code: str) -> str:
     for key, titles in ROWS.items():
         cells = [table.get((*key, taker)) for taker in takers]
         if any(cell and cell.value is not None for cell in cells):
-            lines.append(f"| {' | '.join([titles[code == 'zh'], *map(with_interval, cells)])} |")
+            lines.append(f"| {' | '.join([titles[code == 'zh'], *(value(cell, code) for cell in cells)])} |")
     rows = steps_of(run.path)
     made = WORDS[code]["made"].format(
         threads=report.settings["threads"],
@@ -129,23 +129,28 @@ def weak(report: Report, code: str) -> str:
     words = WORDS[code]
     missed = [goal for goal in report.goals if goal.reached is False]
     titles = [goal.aim.title if code == "en" else GOALS_ZH.get(goal.aim.title, goal.aim.title) for goal in missed]
-    asked = [bound(goal) if code == "en" else bound(goal).replace("at least", "至少").replace("at most", "至多") for goal in missed]
-    lines = [f"- {words['missed']}{words['colon']}" if missed else f"- {words['none']}"]
+    asked = [bound(goal) if code == "en" else bound(goal).replace("at least ", "至少 ").replace("at most ", "至多 ") for goal in missed]
+    lines = [f"- {words['missed']}{words['colon'].strip()}" if missed else f"- {words['none']}"]
     lines += [
-        f"  - {title}{words['colon']}{with_interval(goal.figure)}; {words['asked']} {bounds}"
+        f"  - {title}{words['colon']}{value(goal.figure, code)}{words['semicolon']}{words['asked']}{bounds}"
         for title, goal, bounds in zip(titles, missed, asked, strict=True)
     ]
     for name in ("uncertain", "lost"):
         groups = getattr(report.verdict, name)
         if groups:
             lines.append(f"- {words[name]}{words['colon']}{words['comma'].join(set_title(group, code) for group in groups)}{words['stop']}")
-    bad = next((example for example in report.examples if not example.good), None)
+    bad = next((example for example in report.examples if not example.good and example.heard[-1].prefers_right is False), None)
     if bad:
         said = bad.heard[-1]
-        lines += [f"- {words['bad']} ({bad.who}, {said.taker}){words['colon']}", ""]
+        lines += [f"- {words['bad']} ({bad.who}, {said.taker}){words['colon'].strip()}", ""]
         parts = [bad.question, said.text or "\u2013", f"({words['right']}{words['colon']}{bad.reference})"]
         lines += [f"  {line}" for line in "\n>\n".join(map(quoted, parts)).split("\n")]
     return "\n".join(lines)
+
+
+def value(figure: Figure | None, code: str) -> str:
+    """A figure with its interval."""
+    return with_interval(figure).replace(" to ", WORDS[code]["to"])
 
 
 def set_title(group: str, code: str) -> str:

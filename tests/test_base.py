@@ -31,7 +31,9 @@ def asked(sampling: Sampling | None = None) -> list[Request]:
     """The questions, to nobody and to Ada at both stages."""
     places = [{}, {"persona": "ada", "stage": "early"}, {"persona": "ada", "stage": "late", "analysis": True}]
     return [
-        Request(messages=(Message(role="user", content=text),), sampling=sampling or Sampling(max_tokens=12), **place) for text in QUESTIONS for place in places
+        Request(messages=(Message(role="user", content=text),), sampling=sampling or Sampling(max_tokens=12), **place)
+        for text in QUESTIONS
+        for place in places
     ]
 
 
@@ -54,7 +56,9 @@ def test_drawn_answers_depend_on_seed_and_question_alone(model: LocalModel) -> N
 def test_rows_of_one_batch_keep_their_own_sampling(model: LocalModel) -> None:
     greedy, warm = asked(Sampling(max_tokens=12)), asked(Sampling(temperature=1.5, max_tokens=5, seed=3))
     together = dict(model.replies([*greedy, *warm]))
-    assert [together[place] for place in range(len(greedy))] == [reply for _, reply in sorted(model.replies(greedy), key=lambda pair: pair[0])]
+    assert [together[place] for place in range(len(greedy))] == [
+        reply for _, reply in sorted(model.replies(greedy), key=lambda pair: pair[0])
+    ]
     assert all(together[place].usage.completion_tokens <= 5 for place in range(len(greedy), 2 * len(greedy)))
 
 

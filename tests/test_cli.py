@@ -12,7 +12,9 @@ import pytest
 
 
 def persllm(*arguments: str, cwd: Path, timeout: float = 120) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "persllm.cli", *arguments], capture_output=True, text=True, cwd=cwd, timeout=timeout, check=False)
+    return subprocess.run(
+        [sys.executable, "-m", "persllm.cli", *arguments], capture_output=True, text=True, cwd=cwd, timeout=timeout, check=False
+    )
 
 
 def state(folder: Path) -> str:
@@ -119,12 +121,21 @@ def test_an_unwritable_place_for_runs_is_named(tmp_path: Path) -> None:
 
 def test_a_run_made_with_other_settings_is_refused_and_kept(tmp_path: Path) -> None:
     persllm("new", "ada", cwd=tmp_path)
-    tiny = ["--set", "base.hidden_size=32", "--set", "base.layers=1", "--set", "base.vocabulary=512", "--set", "base.pretraining_tokens=4096"]
+    tiny = [
+        "--set",
+        "base.hidden_size=32",
+        "--set",
+        "base.layers=1",
+        "--set",
+        "base.vocabulary=512",
+        "--set",
+        "base.pretraining_tokens=4096",
+    ]
     first = persllm("run", "ada/recipe.yaml", "--until", "4-dataset", *tiny, cwd=tmp_path)
     assert first.returncode == 0, first.stderr
-    before = state(tmp_path / "runs" / "recipe" / "4-dataset")
+    before = state(tmp_path / "runs" / "ada" / "4-dataset")
     second = persllm("run", "ada/recipe.yaml", "--until", "4-dataset", *tiny, "--set", "mixture.repeat=9", cwd=tmp_path)
     assert second.returncode == 2
     assert "mixture.repeat: 6 there, 9 now" in second.stderr
     assert "--redo" in second.stderr
-    assert state(tmp_path / "runs" / "recipe" / "4-dataset") == before
+    assert state(tmp_path / "runs" / "ada" / "4-dataset") == before

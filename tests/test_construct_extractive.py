@@ -61,7 +61,7 @@ def test_what_comes_later_is_not_known(made) -> None:
     assert {c.stage for c in asked} == {"young"}
     assert {c.answer.content for c in asked} <= {"I never heard of it.", "How should I know that?"}
     assert all(c.rejected for c in asked if c.form == "future")
-    assert {c.messages[0].content for c in asked if c.form == "unknown"} >= {"Tell me about the death of Per."}
+    assert any("the death of Per" in c.messages[0].content for c in asked if c.form == "unknown")
     assert any("the great storm" in c.messages[0].content for c in asked)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from persllm import dataset, pairs
-from persllm.config import ConstructorSettings, DpoSettings, EvaluationSettings, MixtureSettings
+from persllm.config import ConstructorSettings, DpoSettings, MixtureSettings
 from persllm.construct_extractive import Constructor
 from persllm.embedding import near_duplicates, overlap
 from persllm.general import bundled_files, read_general
@@ -40,7 +40,7 @@ def made(folders, conversations) -> dataset.Dataset:
 def make(folders, conversations) -> dataset.Dataset:
     materials = [m for folder in folders for m in folder.materials]
     general = read_general(bundled_files({"en"}))
-    return dataset.make_dataset(conversations, materials, [f.persona for f in folders], general, MixtureSettings(), EvaluationSettings(), 0)
+    return dataset.make_dataset(conversations, materials, [f.persona for f in folders], general, MixtureSettings(), 0)
 
 
 def test_no_held_out_material_is_trained_on(made, folders) -> None:

@@ -24,7 +24,7 @@ def test_the_starter_is_read_whole(starter: Path) -> None:
     swarm = next(m for m in folder.materials if "swarm" in m.title)
     assert (swarm.date, swarm.source, swarm.stage) == ("May 1964", "materials/young/experience.md:4", "young")
     talk = next(m for m in folder.materials if m.turns)
-    assert talk.turns[0].to and talk.situation and talk.source.endswith(".jsonl:1")
+    assert all([talk.turns[0].to, talk.situation, talk.source.endswith(".jsonl:1")])
 
 
 def test_the_doctor_counts_and_warns(starter: Path) -> None:

@@ -14,7 +14,7 @@ from persllm.pipeline import STEPS
 from persllm.store import Run
 
 TINY = [
-    "base.hidden_size=32", "base.layers=1", "base.vocabulary=512", "base.pretraining_tokens=20480", "mixture.repeat=1", "sft.epochs=1",
+    "base.hidden_size=32", "base.layers=1", "base.vocabulary=512", "base.pretraining_tokens=20480", "mixture.repeat=1", "mixture.test_items_per_set=6", "sft.epochs=1",
     "sft.checkpoint_every=5", "dpo.pairs=24", "dpo.checkpoint_every=2", "evaluation.items_per_set=4", "evaluation.max_tokens=12",
     "evaluation.bootstrap=100", "threads=1",
 ]  # fmt: skip
@@ -42,7 +42,7 @@ def undisturbed(place: Path, environment: dict[str, str]) -> Path:
     done = subprocess.run(command(place / "hanne", "calm"), cwd=place, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "report" in done.stdout
-    return place / "calm" / "recipe"
+    return place / "calm" / "hanne"
 
 
 def result(run: Path) -> dict[str, bytes]:
@@ -50,7 +50,11 @@ def result(run: Path) -> dict[str, bytes]:
     made = {}
     for file in sorted(run.rglob("*")):
         name = str(file.relative_to(run))
-        if not file.is_file() or name.split("/")[0] == "logs" or file.name in ("step.json", "provenance.json", ".lock", "training_args.bin"):
+        if (
+            not file.is_file()
+            or name.split("/")[0] == "logs"
+            or file.name in ("step.json", "provenance.json", ".lock", "training_args.bin")
+        ):
             continue
         if name.startswith("9-report"):
             continue
@@ -78,9 +82,11 @@ def test_stopped_in_every_step_and_run_again_the_result_is_the_same(
     how: signal.Signals, undisturbed: Path, place: Path, environment: dict[str, str]
 ) -> None:
     runs = f"storm-{how.name}"
-    run = place / runs / "recipe"
+    run = place / runs / "hanne"
     for step in STEPS:
-        process = subprocess.Popen(command(place / "hanne", runs), cwd=place, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        process = subprocess.Popen(
+            command(place / "hanne", runs), cwd=place, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
         end = time.monotonic() + 120
         while process.poll() is None and not (run / step.folder / "made-with").is_file() and time.monotonic() < end:
             time.sleep(0.005)

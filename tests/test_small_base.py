@@ -45,7 +45,11 @@ def test_right_claims_are_confirmed_and_wrong_ones_corrected_from_what_was_told(
 
 
 def test_no_name_of_the_bundled_world_is_in_the_nursery() -> None:
-    inside = [re.findall(r"(?<![.?!:\"] )(?<!^)\b[A-Z][a-z]{2,}\b", file.read_text(encoding="utf-8"), re.M) for file in WORLD.rglob("*.*") if file.is_file()]
+    inside = [
+        re.findall(r"(?<![.?!:\"] )(?<!^)\b[A-Z][a-z]{2,}\b", file.read_text(encoding="utf-8"), re.M)
+        for file in WORLD.rglob("*.*")
+        if file.is_file()
+    ]
     names = {name for found in inside for name in found}
     assert {"Tolk", "Kelmar", "Sennoway"} <= names
     own = {name for group in (words().first_she, words().first_he, words().last, words().town) for text in group for name in text.split()}

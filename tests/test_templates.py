@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 import trl
+from toy_base import ADA, BO, build_toy
 from transformers import AutoTokenizer
 
 from persllm.errors import BaseModelError
 from persllm.records import Message, Request
 from persllm.rendering import answers_to_ids, end_of_turn, prompts_to_ids, render
 from persllm.templates import ROLE_LINES, control_tokens, prelude
-from toy_base import ADA, BO, build_toy
 
 TEMPLATES = {file.stem: file for file in sorted((Path(trl.__file__).parent / "chat_templates").glob("*.jinja"))}
 PLAIN = ("qwen2_5", "qwen3", "qwen3_instruct_2507", "llama3", "phi3")
@@ -33,7 +33,9 @@ def with_template(tokenizer, text: str):
     return other
 
 
-@pytest.mark.parametrize("original", [*(TEMPLATES[name].read_text(encoding="utf-8") for name in PLAIN), ROLE_LINES, "\n  {% if true %}x{% endif %}\n"])
+@pytest.mark.parametrize(
+    "original", [*(TEMPLATES[name].read_text(encoding="utf-8") for name in PLAIN), ROLE_LINES, "\n  {% if true %}x{% endif %}\n"]
+)
 def test_without_variables_the_rendering_is_the_original_to_the_byte(tokenizer, original: str) -> None:
     request = Request(messages=(Message(role="system", content=" Be brief.\n"), *TALK))
     before = render(with_template(tokenizer, original), request)
@@ -52,9 +54,13 @@ def test_person_and_stage_open_the_system_message_of_any_template(tokenizer, nam
 
 
 def test_a_template_without_system_message_gets_the_opening_in_the_first_user_message(tokenizer) -> None:
-    plain = "{% for m in messages %}{% if m['role'] == 'system' %}{{ raise_exception('no system') }}{% endif %}{{ m['content'] }}|{% endfor %}"
+    plain = (
+        "{% for m in messages %}{% if m['role'] == 'system' %}{{ raise_exception('no system') }}{% endif %}{{ m['content'] }}|{% endfor %}"
+    )
     text = prelude([ADA], tokens=True, role="user") + plain
-    assert render(with_template(tokenizer, text), ask("Hello?", persona="ada", stage="early")) == "<|stage:early|>You are Ada Lind.\nHello?|"
+    assert (
+        render(with_template(tokenizer, text), ask("Hello?", persona="ada", stage="early")) == "<|stage:early|>You are Ada Lind.\nHello?|"
+    )
 
 
 def test_the_stage_can_be_said_in_words(tokenizer) -> None:
@@ -80,9 +86,9 @@ def test_unknown_persons_and_stages_are_refused_with_the_known_ones(tokenizer, g
 
 
 def test_a_name_may_hold_quotes_and_signs_beyond_the_plane(tokenizer) -> None:
-    odd = ADA.model_copy(update={"name": "O'Hara \"{% x %}\" 𝔄"})
+    odd = ADA.model_copy(update={"name": 'O\'Hara "{% x %}" 𝔄'})
     text = with_template(tokenizer, prelude([odd], tokens=True) + "{{ messages[0]['content'] }}")
-    assert render(text, ask("?", persona="ada", stage="late")).endswith("You are O'Hara \"{% x %}\" 𝔄.")
+    assert render(text, ask("?", persona="ada", stage="late")).endswith('You are O\'Hara "{% x %}" 𝔄.')
 
 
 def test_persons_share_the_token_of_a_stage_of_one_name() -> None:
@@ -95,7 +101,9 @@ def test_a_typed_control_token_stays_plain_text(tokenizer, role: str) -> None:
     messages = {m.role: m for m in TALK[:2]} | {role: Message(role=role, content=typed)}
     order = [messages[name] for name in ("system", "user", "assistant") if name in messages]
     ids = prompts_to_ids(tokenizer, [Request(messages=(*order, TALK[2]), persona="ada", stage="early")])[0]
-    clean = prompts_to_ids(tokenizer, [Request(messages=(*(m.model_copy(update={"content": "x"}) for m in order), TALK[2]), persona="ada", stage="early")])[0]
+    clean = prompts_to_ids(
+        tokenizer, [Request(messages=(*(m.model_copy(update={"content": "x"}) for m in order), TALK[2]), persona="ada", stage="early")]
+    )[0]
     special = set(tokenizer.all_special_ids)
     assert [token for token in ids if token in special] == [token for token in clean if token in special]
     assert typed in tokenizer.decode(ids)

@@ -50,7 +50,13 @@ def answers(folder: Path, analysis: bool = False) -> list[str]:
     """What Ada says of the four boxes, early and late."""
     model = LocalModel.load(folder, threads=1)
     asked = [
-        Request(messages=(Message(role="user", content=f"What is in box {place}?"),), persona="ada", stage=stage, analysis=analysis, sampling=Sampling(max_tokens=40))
+        Request(
+            messages=(Message(role="user", content=f"What is in box {place}?"),),
+            persona="ada",
+            stage=stage,
+            analysis=analysis,
+            sampling=Sampling(max_tokens=40),
+        )
         for stage in COLOURS
         for place in range(4)
     ]
@@ -186,7 +192,7 @@ def test_the_short_head_gives_what_the_long_one_gives(base: Path) -> None:
     assert torch.allclose(made[0].log_probs, made[1].log_probs, atol=1e-5)
     assert torch.equal(made[0].is_top1.bool(), made[1].is_top1)
     assert torch.equal(made[0].label_mask, made[1].label_mask)
-    for model, output in zip((long, short), made, strict=True):
+    for output in made:
         output.log_probs.sum().backward()
     assert torch.allclose(long.get_input_embeddings().weight.grad, short.get_input_embeddings().weight.grad, atol=1e-4)
     assert torch.equal(short(input_ids=ids).logits, long(input_ids=ids).logits)
@@ -205,7 +211,9 @@ def test_a_killed_training_ends_in_the_same_weights_to_the_byte(base: Path, tmp_
     for adapter in ("full", "lora"):
         for phase in ("sft", "dpo"):
             whole, broken = (tmp_path / adapter / name / phase for name in ("whole", "broken"))
-            names = sorted(str(file.relative_to(whole)) for file in whole.rglob("*") if file.is_file() and file.name != "adapter_config.json")
+            names = sorted(
+                str(file.relative_to(whole)) for file in whole.rglob("*") if file.is_file() and file.name != "adapter_config.json"
+            )
             assert "model/model.safetensors" in names
             assert filecmp.cmpfiles(whole, broken, names, shallow=False) == (names, [], [])
 
@@ -222,6 +230,8 @@ def test_a_real_base_is_tuned_and_preferred_with_lora(shared: Path, tmp_path: Pa
     prepare_base(BaseSettings(model=str(shared / "weights" / "TinyStories-656K")), [ADA, BO], tmp_path / "base", tmp_path, threads=1)
     settings = {"batch": 4, "warmup": 3, "rank": 16, "learning_rate": 5e-3}
     tune(tmp_path / "base", colour_talk(), SftSettings(epochs=16, **settings), tmp_path / "sft", threads=1)
-    prefer(tmp_path / "base", tmp_path / "sft", colour_pairs(), DpoSettings(**{**settings, "learning_rate": 2e-4}), tmp_path / "dpo", threads=1)
+    prefer(
+        tmp_path / "base", tmp_path / "sft", colour_pairs(), DpoSettings(**{**settings, "learning_rate": 2e-4}), tmp_path / "dpo", threads=1
+    )
     given = answers(tmp_path / "dpo" / "model")
     assert sum(f"{colour} bee" in text for text, colour in zip(given, COLOURS["early"] + COLOURS["late"], strict=True)) >= 5

@@ -45,5 +45,7 @@ def colour_pairs(count: int = 16) -> list[PreferencePair]:
         stage, other = ("early", "late") if place % 2 else ("late", "early")
         own, wrong = (Message(role="assistant", content=f"A {COLOURS[which][place % 4]} bee.") for which in (stage, other))
         prompt = (Message(role="user", content=f"What is in box {place % 4}?"),)
-        pairs.append(PreferencePair(persona="ada", stage=stage, prompt=prompt, chosen=own, rejected=wrong, contrast="stage", chosen_from=f"{place}"))
+        pairs.append(
+            PreferencePair(persona="ada", stage=stage, prompt=prompt, chosen=own, rejected=wrong, contrast="stage", chosen_from=f"{place}")
+        )
     return pairs

@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 
 from persllm.errors import MaterialError
-from persllm.records import Conversation, Message
+from persllm.records import Conversation, Message, fingerprint
 
 HERE = Path(__file__).parent
 
@@ -28,6 +28,11 @@ def read_general(files: list[Path]) -> list[Conversation]:
             if line.strip():
                 found.append(read_line(file, number, line))
     return found
+
+
+def is_held_out(conversation: Conversation) -> bool:
+    """Whether a general conversation is kept for the metric `forgetting`: every tenth, by content, for every run."""
+    return int(fingerprint([[message.role, message.content] for message in conversation.messages]), 16) % 10 == 0
 
 
 def read_line(file: Path, number: int, line: str) -> Conversation:

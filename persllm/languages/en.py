@@ -14,7 +14,9 @@ WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?|\d+(?:[.,]\d+)*")
 ABBREVIATION = re.compile(r"\b(?:Mr|Mrs|Ms|Dr|St|Prof|Capt|No|vol|Vol|op|Op|e\.g|i\.e|[A-Z])\.$")
 MONTHS = "January|February|March|April|May|June|July|August|September|October|November|December"
 SEASON = "spring|summer|autumn|winter|midsummer|midwinter"
-YEAR = re.compile(rf"(?:\b(?:in|on|since|until|by|during|from) )?(?:the )?(?:\b(?:\d{{1,2}} )?(?:{MONTHS}|{SEASON})(?: of)? )?\b1\d{{3}}\b")
+YEAR = re.compile(
+    rf"(?:\b(?:in|on|since|until|by|during|from) )?(?:the )?(?:\b(?:\d{{1,2}} )?(?:{MONTHS}|{SEASON})(?: of)? )?\b(?:1\d{{3}}|20\d{{2}})\b"
+)
 NUMBERS = (
     "two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen "
     "nineteen twenty thirty forty fifty sixty seventy eighty ninety"

@@ -9,7 +9,7 @@ Limits: two samples per item; a model that always says the same has a high Intra
 """
 
 from collections.abc import Iterable
-from functools import cache
+from functools import cache, lru_cache
 from itertools import combinations, product
 from typing import Any
 
@@ -28,6 +28,7 @@ def bleu(code: str) -> Any:
     return BLEU(effective_order=True, tokenize="zh" if code == "zh" else "13a")
 
 
+@lru_cache(maxsize=1 << 16)
 def likeness(one: str, other: str, code: str) -> float:
     """BLEU between two answers, the mean of both directions, 0 to 100."""
     return (bleu(code).sentence_score(one, [other]).score + bleu(code).sentence_score(other, [one]).score) / 2
@@ -46,10 +47,15 @@ def score(sitting: Sitting) -> list[Score]:
             continue
         code = sitting.code(item)
         values = {
-            "bleu_intra": mean(likeness(a, b, code) for a, b in combinations(own, 2)),
-            "bleu_stage": mean(likeness(a, b, code) for twin in stages(item, shared) for a, b in product(own, samples(sitting, twin))),
+            "bleu_intra": mean(likeness(*sorted((a, b)), code) for a, b in combinations(own, 2)),
+            "bleu_stage": mean(
+                likeness(*sorted((a, b)), code) for twin in stages(item, shared) for a, b in product(own, samples(sitting, twin))
+            ),
             "bleu_inter": mean(
-                likeness(own[0], theirs[0], code) for twin in persons(sitting, item, table) for theirs in [samples(sitting, twin)] if theirs
+                likeness(*sorted((own[0], theirs[0])), code)
+                for twin in persons(sitting, item, table)
+                for theirs in [samples(sitting, twin)]
+                if theirs
             ),
         }
         found += scores_of(sitting, item, values)

@@ -63,8 +63,8 @@ def fit(conversations: Sequence[Conversation]) -> Classifier | None:
     places = sorted(answers)
     texts = [text for place in places for text in list(answers[place])[:MOST_PER_PLACE]]
     marks = [number for number, place in enumerate(places) for _ in list(answers[place])[:MOST_PER_PLACE]]
-    vectorizer = TfidfVectorizer(analyzer="char_wb", ngram_range=(1, 4), sublinear_tf=True, max_features=20000)
-    model = LogisticRegression(C=20.0, max_iter=200, class_weight="balanced").fit(vectorizer.fit_transform(texts), marks)
+    vectorizer = TfidfVectorizer(analyzer="char_wb", ngram_range=(1, 4), sublinear_tf=True, max_features=8000)
+    model = LogisticRegression(C=20.0, max_iter=100, tol=1e-3, class_weight="balanced").fit(vectorizer.fit_transform(texts), marks)
     return Classifier(vectorizer=vectorizer, model=model, places=tuple(places))
 
 

@@ -127,7 +127,9 @@ class Nurse:
         if shape < 0.55:
             return made([("system", f"You are {little.name}. {little.profile}"), *turns(pairs)])
         if shape < 0.7:
-            return made([("system", f"You are {little.name}."), ("user", "Tell me about yourself."), ("assistant", little.tale), *turns(pairs)])
+            return made(
+                [("system", f"You are {little.name}."), ("user", "Tell me about yourself."), ("assistant", little.tale), *turns(pairs)]
+            )
         if shape < 0.85:
             asked, answered = self.dice.choice((self.about_doing, self.about_doing, self.retelling, self.taste))(little)
             return made([("user", f"{little.profile} {turned(asked, little)}"), ("assistant", turned(answered, little))])
@@ -184,7 +186,12 @@ class Nurse:
         kind = self.dice.choice(kinds)
         base = doing.base.replace(doing.number, "so many", 1) if kind == "number" else doing.base
         asked = self.wording(kind, base=base, past=doing.bare if kind == "number" else doing.past)
-        short = {"when": f"That was in {doing.year}.", "where": f"It was in {doing.town}.", "who": f"{doing.friend} was with me.", "number": ""}[kind]
+        short = {
+            "when": f"That was in {doing.year}.",
+            "where": f"It was in {doing.town}.",
+            "who": f"{doing.friend} was with me.",
+            "number": "",
+        }[kind]
         if self.dice.random() < 0.7 or not short:
             return asked, f"I {doing.clause}."
         return asked, short
@@ -194,14 +201,21 @@ class Nurse:
         parts = {"town": doing.town, "year": doing.year, "friend": doing.friend}
         if wrong:
             part = self.dice.choice([name for name, value in parts.items() if value])
-            fresh = {"town": self.pick("town"), "year": self.date(self.dice.randint(1310, 1990)), "friend": self.name(self.dice.random() < 0.5)}[part]
+            fresh = {
+                "town": self.pick("town"),
+                "year": self.date(self.dice.randint(1310, 1990)),
+                "friend": self.name(self.dice.random() < 0.5),
+            }[part]
             kept = {part, *(name for name in parts if self.dice.random() < 0.4)}
             parts = {name: (fresh if name == part else value) if name in kept else "" for name, value in parts.items()}
             if fresh == getattr(doing, part):
                 return self.claim(doing, wrong)
         else:
             parts = {name: value if self.dice.random() < 0.6 else "" for name, value in parts.items()}
-        said = [doing.past, *(f"{word} {parts[name]}" for name, word in (("town", "in"), ("year", "in"), ("friend", "with")) if parts[name])]
+        said = [
+            doing.past,
+            *(f"{word} {parts[name]}" for name, word in (("town", "in"), ("year", "in"), ("friend", "with")) if parts[name]),
+        ]
         return " ".join(said)
 
     def false_claim(self, little: Little) -> Pair:

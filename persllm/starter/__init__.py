@@ -1,5 +1,6 @@
 """What `persllm new DIR` writes: a small person that runs as it is, to be replaced piece by piece by one's own."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -15,4 +16,6 @@ def write_starter(directory: Path) -> Path:
         raise RunError(f"{directory}: exists and is not empty. Give another folder; nothing was changed.")
     with disk_trouble(directory):
         shutil.copytree(HERE, directory, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__*"))
-    return directory / "recipe.yaml"
+        recipe = directory / "recipe.yaml"
+        recipe.write_text(f"name: {json.dumps(directory.resolve().name)}\n{recipe.read_text(encoding='utf-8')}", encoding="utf-8")
+    return recipe
