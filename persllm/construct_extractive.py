@@ -122,6 +122,9 @@ class Constructor:
             stages = [s for s in self.persona.stages if material.stage in (None, s.id)]
             if material.kind == "speech":
                 raised = self.about_speech(material, stages[0])
+                raised += [
+                    q for s in stages if self.is_first(material, s) for q in self.about_being(material, s) + self.about_unknown(material, s)
+                ]
                 yield material, (raised, [] if raised else [self.unheard(material)])
                 continue
             facts, dropped = self.facts(material)
@@ -171,7 +174,7 @@ class Constructor:
     def about_letter(self, material: Material, stage: Stage) -> list[Question]:
         """What was written to whom and when."""
         letter = material.turns[0]
-        words = {"to": letter.to, "date": material.date}
+        words = {"to": letter.to, "date": self.tools.spoken_date(material.date)}
         if not letter.to or not material.date:
             return []
         truth = self.tools.join(*self.tools.sentences(letter.text)[:LETTER_SENTENCES])
@@ -182,10 +185,12 @@ class Constructor:
             )
             for wording, held in self.each_wording(self.words.letter, group)
         ]
-        addressees = sorted({m.turns[0].to for m in self.materials.values() if len(m.turns) == 1} - {letter.to, ""})
+        letters = [m for m in self.materials.values() if len(m.turns) == 1 and m.turns[0].to]
+        same_time = {m.turns[0].to for m in letters if m.date.startswith(material.date) or material.date.startswith(m.date)}
+        addressees = sorted({m.turns[0].to for m in letters} - same_time)
         fact = fill(self.words.letter_truth, **words)
         if addressees:
-            false = fill(self.words.letter_truth, to=pick(addressees, group), date=material.date)
+            false = fill(self.words.letter_truth, to=pick(addressees, group), date=words["date"])
             questions += self.claims(material, stage, group, fact, false, "false_premise")
         return questions
 
@@ -305,7 +310,8 @@ class Constructor:
 
     def is_first(self, material: Material, stage: Stage) -> bool:
         """Whether a material is the one to which questions about the stage as a whole are tied."""
-        return material == next(m for m in self.materials.values() if m.stage in (None, stage.id) and m.kind != "speech")
+        own = [m for m in self.materials.values() if m.stage in (None, stage.id)]
+        return material == next((m for m in own if m.kind != "speech"), own[0])
 
     # Answers ---------------------------------------------------------------------------------------------
 

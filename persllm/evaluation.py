@@ -23,7 +23,7 @@ from persllm.config import EvaluationSettings, Recipe
 from persllm.errors import PersllmError
 from persllm.gold import gold_items, spread_gold
 from persllm.metrics import SHARES, Likelihood, Sitting, identification, score_all
-from persllm.records import Answer, Conversation, Message, Persona, Record, Reply, Request, Sampling, TestItem
+from persllm.records import Answer, Conversation, Message, Persona, Record, Reply, Request, Sampling, TestItem, fingerprint
 from persllm.statistics import differences, figures, relative_changes
 from persllm.store import Outcome, Progress, Run, StepFolder, read_records, silent
 from persllm.takers import Examinee, Opener, Taker, open_local, takers_of
@@ -108,15 +108,23 @@ def answers_wanted(
         if item.set == "general":
             continue
         for sample in range(settings.samples + 1 if item.set == "shared" else 1):
-            sampling = Sampling(
-                temperature=settings.temperature if sample else 0.0, max_tokens=settings.max_tokens, seed=1000 * seed + sample
-            )
+            sampling = sampling_of(item, sample, settings, seed)
             blank = Answer(taker=taker.name, item=item.id, sample=sample, text="")
             model = taker.models.get(item.persona)
             if model is None:
                 yield blank.model_copy(update={"error": f"no model of {item.persona} was trained"}), None
             else:
                 yield blank, Task(model=model, request=taker.request(item.messages, item.persona, item.stage, item.prefill, sampling))
+
+
+def sampling_of(item: TestItem, sample: int, settings: EvaluationSettings, seed: int) -> Sampling:
+    """How an answer is drawn. Every sample of every item has a seed of its own: a taker that is told of no stage would
+    otherwise give two stages the very same answers.
+    """
+    if not sample:
+        return Sampling(max_tokens=settings.max_tokens)
+    own = int(fingerprint([seed, item.id, sample])[:8], 16)
+    return Sampling(temperature=settings.temperature, max_tokens=settings.max_tokens, seed=own)
 
 
 def likelihoods_wanted(taker: Taker, items: Sequence[TestItem]) -> Iterator[tuple[Likelihood, Task | None]]:

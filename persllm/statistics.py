@@ -98,7 +98,8 @@ class Draws:
         bottom = self.weights @ below
         with np.errstate(invalid="ignore", divide="ignore"):
             means = np.where(bottom > 0, (self.weights @ above) / bottom, np.nan)
-        low, high = np.nanpercentile(means, [2.5, 97.5], axis=0)
+        ends = np.nanpercentile if np.isnan(means).any() else np.percentile
+        low, high = ends(means, [2.5, 97.5], axis=0)
         return low, high
 
 

@@ -287,3 +287,12 @@ def tidy(sentence: str) -> str:
     text = re.sub(r"\s+", " ", sentence)
     text = re.sub(r" ([.,;:!?])", r"\1", text)
     return re.sub(r"^[,;: ]+", "", text).strip()
+
+
+def spoken_date(date: str) -> str:
+    """A date as it stands in a sentence: `1800-11-16` is `16 November 1800`; anything else as it is."""
+    match = re.fullmatch(r"(\d{4})-(\d{2})(?:-(\d{2}))?", date)
+    if not match:
+        return date
+    month = MONTHS.split("|")[int(match[2]) - 1]
+    return f"{int(match[3])} {month} {match[1]}" if match[3] else f"{month} {match[1]}"

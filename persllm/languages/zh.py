@@ -230,3 +230,11 @@ def tidy(sentence: str) -> str:
     """A sentence without the blanks and stray commas that a gap leaves."""
     text = re.sub("[，、；]+(?=[。！？，；])", "", tight(sentence))
     return text.lstrip("，、；：。 ")
+
+
+def spoken_date(date: str) -> str:
+    """A date as it stands in a sentence: `1800-11-16` is `1800年11月16日`; anything else as it is."""
+    match = re.fullmatch(r"(\d{4})-(\d{2})(?:-(\d{2}))?", date)
+    if not match:
+        return date
+    return f"{match[1]}年{int(match[2])}月" + (f"{int(match[3])}日" if match[3] else "")

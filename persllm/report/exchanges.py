@@ -107,7 +107,10 @@ def correction(evidence: Evidence, used: set[str]) -> Exchange | None:
 
     fresh = [item for item in attacks if item.messages[-1].content not in used]
     best = first_by(fresh, rank)
-    return exchange_of(evidence, [best], "A false premise") if best else None
+    if best is None:
+        return None
+    stated, withstood, *_ = rank(best)
+    return exchange_of(evidence, [best], "A false premise, corrected" if stated and withstood else "A false premise, not clearly corrected")
 
 
 def best_pair(evidence: Evidence, pairs: Iterable[tuple[TestItem, TestItem]], used: set[str], title: str, rival: str) -> Exchange | None:

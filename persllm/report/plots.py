@@ -14,7 +14,7 @@ from persllm.report.evidence import Evidence, Point
 from persllm.report.verdict import title_of
 from persllm.statistics import Figure
 
-FILLS = ("#ffffff", "#c9d8e6", "#7ba3c7", "#1f4e79", "#e8d9b5", "#b08d3c")
+FILLS = ("#ffffff", "#dfe8f1", "#b3cbe0", "#5b8db8", "#e8d9b5", "#c9a95a")
 HATCHES = ("", "////", "..", "", "xx", "\\\\")
 DASHES = ("-", "--", ":", "-.")
 INK = "#222222"
@@ -37,12 +37,12 @@ def distinction(evidence: Evidence) -> str:
         for group, name in (("changed", "truth differs"), ("unchanged", "truth is the same"))
         if evidence.figure("bleu_intra", evidence.final, group)
     ]
-    groups = [f"{taker}\n{name}" for _, name in panels for taker in evidence.takers]
+    columns = [(group, f"{taker}, {name}", taker) for group, name in reversed(panels) for taker in reversed(evidence.takers)]
     cells = {
-        METRICS[metric].title: [evidence.figure(metric, taker, group) for group, _ in panels for taker in evidence.takers]
+        METRICS[metric].title: [evidence.figure(metric, taker, group) for group, _, taker in columns]
         for metric in ("bleu_intra", "bleu_stage", "bleu_inter")
     }
-    return bars("distinction", groups, cells, "BLEU between sampled answers")
+    return bars("distinction", [name for _, name, _ in columns], cells, "BLEU between sampled answers", across=True)
 
 
 def induction(evidence: Evidence) -> str:
@@ -105,11 +105,13 @@ def bars(name: str, groups: Sequence[str], cells: Cells, label: str, across: boo
     for number, (series, row) in enumerate(cells.items()):
         shift = (number - (len(cells) - 1) / 2) * width * (-1 if across else 1)
         draw_series(axes, number, series, row, shift, width, across)
-    ticks = axes.set_yticks if across else axes.set_xticks
+    draw_chances(axes, list(cells.values()), across)
+    ticks, limits = (axes.set_yticks, axes.set_ylim) if across else (axes.set_xticks, axes.set_xlim)
     ticks(range(len(groups)), groups)
+    limits(-0.55, len(groups) - 0.45)
     (axes.set_xlabel if across else axes.set_ylabel)(label)
     plain(axes)
-    figure.legend(*axes.get_legend_handles_labels(), frameon=False, ncols=min(len(cells), 4), loc="outside upper center")
+    figure.legend(*axes.get_legend_handles_labels(), frameon=False, ncols=5, loc="outside upper center")
     return drawn(figure, name)
 
 
@@ -133,6 +135,16 @@ def draw_series(axes: Any, number: int, series: str, row: Sequence[Figure | None
         axes.barh(places, values, height=width, xerr=[below, above], error_kw=whiskers, **look)
     else:
         axes.bar(places, values, width=width, yerr=[below, above], error_kw=whiskers, **look)
+
+
+def draw_chances(axes: Any, rows: Sequence[Sequence[Figure | None]], across: bool) -> None:
+    """A dotted line through each group at what blind guessing would reach."""
+    chances = [next((f.chance for f in column if f and f.chance is not None), None) for column in zip(*rows, strict=True)]
+    known = [(place, 100 * chance) for place, chance in enumerate(chances) if chance is not None]
+    lines = axes.vlines if across else axes.hlines
+    for number, (place, chance) in enumerate(known):
+        label = None if number else "chance"
+        lines(chance, place - 0.45, place + 0.45, colors="#b3261e", linestyles=(0, (1, 1)), linewidth=1.6, label=label)
 
 
 def canvas(width: float, height: float) -> Any:
