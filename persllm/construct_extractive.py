@@ -295,7 +295,7 @@ class Constructor:
                 group=group,
                 held_out=held,
             )
-            for wording, held in self.each_wording(self.words.future, group)
+            for wording, held in self.each_wording(self.words.topic, group)
         ]
 
     def about_unknown(self, material: Material, stage: Stage) -> list[Question]:
@@ -305,7 +305,7 @@ class Constructor:
                 material, stage, kind="future", form="unknown", text=fill(wording, topic=topic), claim=topic,
                 group=f"{self.persona.id}:{stage.id}:unknown:{topic}", held_out=held,
             )
-            for topic in stage.unknown for wording, held in self.each_wording(self.words.future, topic, count=UNKNOWN_WORDINGS)
+            for topic in stage.unknown for wording, held in self.each_wording(self.words.topic, topic, count=UNKNOWN_WORDINGS)
         ]  # fmt: skip
 
     def is_first(self, material: Material, stage: Stage) -> bool:

@@ -13,6 +13,7 @@ Limits: one model in memory at a time; the items are those of the dataset step a
 """
 
 import shutil
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import groupby
@@ -70,7 +71,7 @@ def evaluate(
     """
     settings = recipe.evaluation
     takers = takers_of(recipe, run, personas)
-    asked = [*items]
+    asked = first_of_each_set(items, settings.items_per_set)
     if settings.gold:
         families = {c.form for c in conversations if c.kind == "induction"}
         folders = [Path(folder) for folder in recipe.personas]
@@ -78,6 +79,17 @@ def evaluate(
     folder.write("test.jsonl", asked)
     answer(takers, asked, settings, folder, progress, opener or partial(open_local, threads=recipe.threads), recipe.seed)
     return score(takers, asked, personas, conversations, settings, folder, recipe.seed)
+
+
+def first_of_each_set(items: Sequence[TestItem], most: int) -> list[TestItem]:
+    """The first items of every test set; the dataset step has spread them over persons, stages and forms already."""
+    counts: Counter[str] = Counter()
+    kept = []
+    for item in items:
+        counts[item.set] += 1
+        if counts[item.set] <= most:
+            kept.append(item)
+    return kept
 
 
 # Answering -----------------------------------------------------------------------------------------------

@@ -54,7 +54,6 @@ class Wordings(Settings):
     machine: Forms
     machine_truth: str
     machine_accepting: str
-    future: Forms
     never: tuple[str, ...]
     affirm: tuple[str, ...]
     correct: tuple[str, ...]
