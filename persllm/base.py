@@ -9,6 +9,7 @@ batch are padded, which moves sums in their last digits: equal requests get equa
 equally likely to about one part in a million.
 """
 
+import os
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -22,11 +23,15 @@ from persllm.records import Persona, Record, Reply, Request, Usage, fingerprint
 from persllm.rendering import answers_to_ids, encode, end_of_turn, prompts_to_ids
 from persllm.small_base import ensure_small_base
 from persllm.store import Progress, disk_trouble, silent
-from persllm.templates import ANALYSIS_TOKEN, PROBE, ROLE_LINES, control_tokens, prelude, stage_token
+from persllm.templates import ANALYSIS_TOKEN, PROBE, ROLE_LINES, control_tokens, prelude, stage_tokens
 from persllm.thought import parted
 
 LIVE_SHARE = 0.7
 """A batch is packed anew when fewer of its rows than this are still being written."""
+
+
+LEAST_SHARED = 16
+"""Prompts are worth reading together from so many tokens in common."""
 
 
 class LogLikelihood(Record):
@@ -109,8 +114,9 @@ def add_control_tokens(model: Any, tokenizer: Any, personas: Sequence[Persona]) 
 
 
 def described_by(token: str, personas: Sequence[Persona]) -> str:
-    """The words a control token stands for: titles and summaries of the stages of that name."""
-    stages = [stage for persona in personas for stage in persona.stages if stage_token(stage.id) == token]
+    """The words a control token stands for: title and summary of the stage."""
+    tokens = stage_tokens(personas)
+    stages = [stage for persona in personas for stage in persona.stages if tokens[persona.id, stage.id] == token]
     return " ".join(f"{stage.title or stage.id} {stage.summary}" for stage in stages) or ANALYSIS_TOKEN.strip("<|>")
 
 
@@ -189,21 +195,14 @@ class LocalModel:
     @torch.inference_mode()
     def generate(self, prompts: Sequence[list[int]], requests: Sequence[Request]) -> list[list[int]]:
         """Tokens written after each prompt, the stop token included; all rows advance together, finished ones leave."""
-        from transformers import DynamicCache
-
         if not prompts:
             return []
         dice = [Dice(request) for request in requests]
         written: list[list[int]] = [[] for _ in prompts]
         rows = list(range(len(prompts)))
-        ids, mask = self.padded(prompts)
-        past = DynamicCache(config=self.model.config)
-        positions = positions_of(mask)
+        past, mask, logits = self.read(prompts)
         while True:
-            out = self.model(
-                input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=past, use_cache=True, logits_to_keep=1
-            )
-            tokens = draw(out.logits[:, -1].float(), [dice[row] for row in rows])
+            tokens = draw(logits.float(), [dice[row] for row in rows])
             for row, token in zip(rows, tokens, strict=True):
                 if not self.finished(written[row], requests[row]):
                     written[row].append(token)
@@ -211,12 +210,41 @@ class LocalModel:
             if not alive:
                 return written
             ids = torch.tensor([[token] for token in tokens], device=mask.device)
-            mask = torch.cat([mask, mask.new_ones(len(rows), 1)], 1)
-            positions = positions[:, -1:] + 1
             if len(alive) < LIVE_SHARE * len(rows):
                 kept = torch.tensor(alive, device=mask.device)
-                rows, ids, mask, positions = [rows[place] for place in alive], ids[kept], mask[kept], positions[kept]
+                rows, ids, mask = [rows[place] for place in alive], ids[kept], mask[kept]
                 past.batch_select_indices(kept)
+            mask = torch.cat([mask, mask.new_ones(len(rows), 1)], 1)
+            logits = self.model(
+                input_ids=ids, attention_mask=mask, position_ids=positions_of(mask)[:, -1:], past_key_values=past, use_cache=True
+            ).logits[:, -1]
+
+    def read(self, prompts: Sequence[list[int]]) -> tuple[Any, torch.Tensor, torch.Tensor]:
+        """The cache after each prompt, its attention mask, and the logits (rows, vocabulary) of what comes next.
+
+        A long beginning that all prompts share, such as a profile, is read once.
+        """
+        from transformers import DynamicCache
+
+        past = DynamicCache(config=self.model.config)
+        shared = len(os.path.commonprefix([prompt[:-1] for prompt in prompts])) if len(prompts) > 1 else 0
+        shared = shared if shared >= LEAST_SHARED else 0
+        if shared:
+            self.model.base_model(
+                input_ids=torch.tensor([prompts[0][:shared]], device=self.model.device), past_key_values=past, use_cache=True
+            )
+            past.batch_repeat_interleave(len(prompts))
+        ids, own = self.padded([prompt[shared:] for prompt in prompts])
+        mask = torch.cat([own.new_ones(len(prompts), shared), own], 1)
+        logits = self.model(
+            input_ids=ids,
+            attention_mask=mask,
+            position_ids=positions_of(mask)[:, shared:],
+            past_key_values=past,
+            use_cache=True,
+            logits_to_keep=1,
+        ).logits[:, -1]
+        return past, mask, logits
 
     def finished(self, written: list[int], request: Request) -> bool:
         """Whether an answer is at its end."""
@@ -257,28 +285,20 @@ class LocalModel:
     @torch.inference_mode()
     def score(self, prompts: Sequence[list[int]], endings: Sequence[list[int]]) -> list[float]:
         """Summed log-likelihood of each ending after its prompt; equal prompts are read once."""
-        from transformers import DynamicCache
-
         unique = list(dict.fromkeys(map(tuple, prompts)))
         row_of = {prompt: row for row, prompt in enumerate(unique)}
         rows = torch.tensor([row_of[tuple(prompt)] for prompt in prompts], device=self.model.device)
-        ids, mask = self.padded([list(prompt) for prompt in unique])
-        past = DynamicCache(config=self.model.config)
-        first = self.model(
-            input_ids=ids, attention_mask=mask, position_ids=positions_of(mask), past_key_values=past, use_cache=True, logits_to_keep=1
-        ).logits[rows]
+        past, mask, first = self.read([list(prompt) for prompt in unique])
         longest = max(map(len, endings))
-        targets = torch.tensor([ending + [0] * (longest - len(ending)) for ending in endings], device=ids.device)
-        own = torch.tensor([[1] * len(ending) + [0] * (longest - len(ending)) for ending in endings], device=ids.device)
-        logits = first
+        targets = torch.tensor([ending + [0] * (longest - len(ending)) for ending in endings], device=mask.device)
+        own = torch.tensor([[1] * len(ending) + [0] * (longest - len(ending)) for ending in endings], device=mask.device)
+        logits = first[rows].unsqueeze(1)
         if longest > 1:
             past.batch_select_indices(rows)
             seen = torch.cat([mask[rows], own[:, :-1]], 1)
             positions = positions_of(seen)[:, mask.shape[1] :]
-            later = self.model(
-                input_ids=targets[:, :-1], attention_mask=seen, position_ids=positions, past_key_values=past, use_cache=True
-            ).logits
-            logits = torch.cat([first, later], 1)
+            later = self.model(input_ids=targets[:, :-1], attention_mask=seen, position_ids=positions, past_key_values=past, use_cache=True)
+            logits = torch.cat([logits, later.logits], 1)
         wanted = logits[own.bool()].float()
         chosen = wanted.gather(1, targets[own.bool()].unsqueeze(1)).squeeze(1) - wanted.logsumexp(1)
         return torch.zeros_like(targets, dtype=torch.float64).masked_scatter(own.bool(), chosen.double()).sum(1).tolist()
@@ -305,7 +325,10 @@ def draw(logits: torch.Tensor, dice: Sequence[Dice]) -> list[int]:
         return likeliest
     column = {"device": logits.device, "dtype": torch.float64}
     temperature = torch.tensor([[die.temperature or 1.0] for die in dice], **column)
-    chances, order = (logits.double() / temperature).softmax(1).sort(dim=1, descending=True, stable=True)
+    chances = (logits.double() / temperature).softmax(1)
+    order = torch.arange(logits.shape[1], device=logits.device).expand_as(chances)
+    if any(die.top_p < 1 for die in dice):
+        chances, order = chances.sort(dim=1, descending=True, stable=True)
     sums = chances.cumsum(1)
     mass = sums.gather(1, (sums >= torch.tensor([[min(die.top_p, 1.0)] for die in dice], **column) - 1e-12).int().argmax(1, keepdim=True))
     aims = torch.tensor([[die.roll()] for die in dice], **column) * mass

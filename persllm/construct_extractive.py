@@ -11,14 +11,12 @@ comes from the exchanges and from `voice` in persona.yaml. Sentences that the ru
 are dropped with a reason.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 
 from persllm.config import ConstructorSettings
-from persllm.languages import Span, Who, language
-from persllm.records import Conversation, Dropped, Material, Message, Persona, Question, Stage, fingerprint
+from persllm.facts import Fact, Facts, choose, pick
+from persllm.languages import Span, language
+from persllm.records import Conversation, Dropped, Material, Message, Persona, Question, Stage
 from persllm.wordings import Forms, Wordings, fill, wordings
 
 Raised = tuple[list[Question], list[Dropped]]
@@ -30,25 +28,6 @@ SPANS_PER_SENTENCE = 2
 CLAIM_FORM = {"year": "wrong_era", "name": "false_premise", "place": "false_premise", "thing": "false_premise", "number": "false_memory"}
 
 
-def pick(options: Sequence, *key: object):
-    """One of the options, always the same for the same key."""
-    return options[int(fingerprint([str(part) for part in key]), 16) % len(options)]
-
-
-def choose(options: Sequence, count: int, *key: object) -> list:
-    """Up to `count` different options in an order that depends on the key alone."""
-    ranked = sorted(range(len(options)), key=lambda place: fingerprint([*map(str, key), place]))
-    return [options[place] for place in ranked[:count]]
-
-
-@dataclass(frozen=True)
-class Fact:
-    """A sentence of a material as the person would say it."""
-
-    sentence: str
-    spans: tuple[Span, ...]
-
-
 class Constructor:
     """Raises questions about the materials of one person and answers them from these."""
 
@@ -56,63 +35,9 @@ class Constructor:
         self.persona, self.settings = persona, settings
         self.tools = language(persona.language)
         self.words: Wordings = wordings(persona.language)
-        names = sorted({persona.name, *persona.aliases}, key=len, reverse=True)
-        self.pool_materials = [*materials, *others]
-        told = [material for material in self.pool_materials if material.kind != "speech"]
-        known = frozenset(name for material in told for name in self.tools.names_inside(material.text))
-        self.who = Who(names=tuple(names), pronouns=persona.pronouns, known=known)
+        self.facts = Facts(persona, [*materials, *others])
+        self.who = self.facts.who
         self.materials = {material.identity: material for material in materials}
-
-    @cached_property
-    def pool(self) -> dict[str, list[str]]:
-        """Kind -> all the years, names, places and numbers that a swap can put in."""
-        found: dict[str, dict[str, None]] = {}
-        for text, counts in self.kinds.items():
-            found.setdefault(counts.most_common(1)[0][0], {})[text] = None
-        return {kind: list(texts) for kind, texts in found.items()}
-
-    @cached_property
-    def kinds(self) -> dict[str, Counter[str]]:
-        """How often each text stands as which kind of span: what is mostly a person is one everywhere."""
-        found: dict[str, Counter[str]] = {}
-        for material in self.pool_materials:
-            for sentence in self.tools.sentences(material.text) if material.kind != "speech" else ():
-                for span in self.tools.spans(sentence, self.who):
-                    text = self.tools.lowered(span.text) if span.kind in ("year", "number") else span.text
-                    found.setdefault(text, Counter())[span.kind] += 1
-        return found
-
-    def spans(self, sentence: str) -> tuple[Span, ...]:
-        """The spans of a sentence, each of the kind its text mostly is."""
-        found = self.tools.spans(sentence, self.who)
-        return tuple(
-            span.model_copy(update={"kind": self.kinds[span.text].most_common(1)[0][0]}) if span.text in self.kinds else span
-            for span in found
-        )
-
-    # Facts -----------------------------------------------------------------------------------------------
-
-    def facts(self, material: Material) -> tuple[list[Fact], list[Dropped]]:
-        """The sentences of a material in the first person; those that cannot be turned are dropped."""
-        facts, dropped = [], []
-        originals = self.tools.sentences(material.text)
-        for original, sentence in zip(originals, self.tools.first_person(material.text, self.who), strict=True):
-            if sentence is None:
-                dropped.append(
-                    Dropped(item=f"{self.persona.id}/{material.source}", reason="not turned to the first person", detail=original)
-                )
-            else:
-                facts.append(Fact(sentence, self.spans(sentence)))
-        return facts, dropped
-
-    def swap(self, sentence: str, span: Span, *key: object) -> str | None:
-        """The sentence with another text of the same kind in the span's place; None if there is no other."""
-        options = [text for text in self.pool.get(span.kind, []) if text.lower() not in sentence.lower() and same_shape(text, span.text)]
-        if not options:
-            return None
-        text = pick(options, sentence, span.text, *key)
-        text = text[:1].upper() + text[1:] if span.start == 0 else text
-        return sentence[: span.start] + text + sentence[span.end :]
 
     # Questions -------------------------------------------------------------------------------------------
 
@@ -127,7 +52,7 @@ class Constructor:
                 ]
                 yield material, (raised, [] if raised else [self.unheard(material)])
                 continue
-            facts, dropped = self.facts(material)
+            facts, dropped = self.facts.of(material)
             questions: list[Question] = []
             for stage in stages:
                 questions += self.about_whole(material, stage, facts) + self.about_parts(material, stage, facts)
@@ -160,7 +85,35 @@ class Constructor:
             return []
         group = f"{material.identity}:exchange"
         texts = [turn.text for turn in material.turns if not self.is_own(turn.speaker)]
-        return [self.question(material, stage, kind="exchange", form="exchange", text=texts[0] if texts else "", group=group)]
+        exchange = self.question(material, stage, kind="exchange", form="exchange", text=texts[0] if texts else "", group=group)
+        return [exchange, *self.about_opinions(material, stage)]
+
+    def about_opinions(self, material: Material, stage: Stage) -> list[Question]:
+        """What the person says of the persons and things named in each utterance: one question that many can be asked."""
+        questions: list[Question] = []
+        for number, turn in enumerate(material.turns):
+            named = (
+                [span for span in self.facts.spans(turn.text) if span.kind in ("name", "place", "thing")]
+                if self.is_own(turn.speaker)
+                else []
+            )
+            for span in choose(named, 1, material.identity, number):
+                group = f"{material.identity}:{number}:opinion"
+                topic = self.tools.with_article(turn.text, span)
+                questions += [
+                    self.question(
+                        material,
+                        stage,
+                        kind="opinion",
+                        form="opinion",
+                        text=fill(wording, topic=topic),
+                        truth=turn.text,
+                        group=group,
+                        held_out=held,
+                    )
+                    for wording, held in self.each_wording(self.words.opinion, group, count=1)
+                ]
+        return questions
 
     def unheard(self, material: Material) -> Dropped:
         """Speech of which nothing can be made, with the reason."""
@@ -218,7 +171,7 @@ class Constructor:
             questions += self.about_span(material, stage, facts[number], span, f"{group}:{number}:{span.start}")
         claimed = {number: span for number, span in choose(places, len(places), group, "claims")}
         for number, span in list(claimed.items())[: self.settings.claims_per_material]:
-            false = self.swap(facts[number].sentence, span, stage.id)
+            false = self.facts.swap(facts[number].sentence, span, stage.id)
             if false:
                 questions += self.claims(
                     material, stage, f"{group}:{number}:{span.start}", facts[number].sentence, false, CLAIM_FORM[span.kind]
@@ -232,7 +185,7 @@ class Constructor:
         rest = fact.sentence[:start].rstrip() + (f" {gap} " if gap else " ") + fact.sentence[span.end :].lstrip()
         clause = self.tools.second_person(self.tools.tidy(rest))
         forms: Forms = self.words.name if span.kind == "thing" else getattr(self.words, span.kind)
-        confusion = self.swap(fact.sentence, span, "confusion") or ""
+        confusion = self.facts.swap(fact.sentence, span, "confusion") or ""
         return [
             self.question(
                 material, stage, kind="question", form=span.kind, text=fill(wording, clause=clause), truth=fact.sentence,
@@ -363,7 +316,7 @@ class Constructor:
 
     def spoken(self, text: str, question: Question, material: Material) -> Message:
         """The answer with its analysis: what is claimed, and what the material says."""
-        template = getattr(self.words.thought, question.kind)
+        template = getattr(self.words.thought, "question" if question.kind == "opinion" else question.kind)
         topic = self.tools.topic(material.title, self.who) or material.situation
         claim = self.tools.second_person(question.claim) if question.kind != "future" else question.claim
         thought = fill(template, topic=question.claim if question.kind == "future" else topic, truth=question.truth, claim=claim)
@@ -405,11 +358,3 @@ class Constructor:
     def is_own(self, speaker: str) -> bool:
         """Whether an utterance is the person's."""
         return speaker in self.who.names
-
-
-def same_shape(text: str, other: str) -> bool:
-    """Whether a swap keeps the sentence in order: digits for digits, words for words, dates for dates of a kind."""
-    if text.lower() == other.lower():
-        return False
-    digits = text.strip()[:1].isdigit() == other.strip()[:1].isdigit()
-    return digits and (text.split(" ")[0].lower() == other.split(" ")[0].lower() if " 1" in other else len(text.split()) <= 3)

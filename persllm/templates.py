@@ -44,15 +44,18 @@ PRELUDE = """\
 """The last newline belongs to its last tag: the template after it begins at the start of a line, as it did alone."""
 
 
-def stage_token(stage: str) -> str:
-    """The control token of a stage; persons whose stages have one name share it."""
-    return f"<|stage:{stage}|>"
+def stage_tokens(personas: Sequence[Persona]) -> dict[tuple[str, str], str]:
+    """(person, stage) -> control token: `<|stage:ID|>` if the model is one person, `<|stage:PERSON-ID|>` if it is several.
+
+    Stages belong to a person: the early years of one have nothing in common with those of another but the word.
+    """
+    alone = len(personas) == 1
+    return {(p.id, s.id): f"<|stage:{s.id if alone else f'{p.id}-{s.id}'}|>" for p in personas for s in p.stages}
 
 
 def control_tokens(personas: Sequence[Persona]) -> list[str]:
     """All control tokens: every stage once, in the order of the persons, then the one for the analysis."""
-    stages = dict.fromkeys(stage.id for persona in personas for stage in persona.stages)
-    return [*map(stage_token, stages), ANALYSIS_TOKEN]
+    return [*stage_tokens(personas).values(), ANALYSIS_TOKEN]
 
 
 def is_control_token(token: str) -> bool:
@@ -71,11 +74,16 @@ def prelude(personas: Sequence[Persona], tokens: bool, role: str = "system") -> 
     `tokens` says the stage by control tokens, else in words. `role` is `system`, or `user` for a template that
     takes no system message.
     """
+    token = stage_tokens(personas)
     persons = {
-        persona.id: {"line": line_of(persona), "stages": [stage.id for stage in persona.stages], "language": persona.language}
+        persona.id: {
+            "line": line_of(persona),
+            "stages": {s.id: token[persona.id, s.id] for s in persona.stages},
+            "language": persona.language,
+        }
         for persona in personas
     }
-    by_token = f"'<|stage:' ~ stage ~ '|>' ~ ('{ANALYSIS_TOKEN}' if analysis else '') ~ persons[persona]['line']"
+    by_token = f"persons[persona]['stages'][stage] ~ ('{ANALYSIS_TOKEN}' if analysis else '') ~ persons[persona]['line']"
     in_words = (
         "('阶段：' ~ stage ~ '。' ~ ('先分析。' if analysis else '') if persons[persona]['language'] == 'zh' "
         "else 'Stage: ' ~ stage ~ '. ' ~ ('Analyse first. ' if analysis else '')) ~ persons[persona]['line']"

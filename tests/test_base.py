@@ -108,6 +108,20 @@ def test_likelihoods_are_exact_under_padding(model: LocalModel) -> None:
         assert one.total == pytest.approx(alone.total, abs=1e-4)
 
 
+def test_what_all_prompts_begin_with_is_read_once_and_changes_nothing(model: LocalModel) -> None:
+    profile = Message(role="system", content="You are Ada Lind. Ada keeps bees behind the house, and she never sleeps before noon.")
+    requests = [request.model_copy(update={"messages": (profile, *request.messages)}) for request in asked()[::3]]
+    seen: list[int] = []
+    handle = model.model.base_model.register_forward_pre_hook(lambda _, __, given: seen.append(given["input_ids"].numel()), with_kwargs=True)
+    together = [reply for _, reply in sorted(model.replies(requests), key=lambda pair: pair[0])]
+    likely = [one.total for one in model.log_likelihoods(requests, ["I keep bees."] * 5)]
+    handle.remove()
+    assert together == [next(iter(model.replies([request])))[1] for request in requests]
+    assert likely == pytest.approx([model.log_likelihoods([request], ["I keep bees."])[0].total for request in requests], abs=1e-4)
+    whole = sum(reply.usage.prompt_tokens for reply in together)
+    assert seen[0] + seen[1] < whole / 2
+
+
 def test_a_likelihood_is_what_the_model_itself_says(model: LocalModel) -> None:
     request, answer = asked()[1], "I am Ada."
     prompt = model.tokenizer.apply_chat_template(
@@ -134,9 +148,9 @@ def test_progress_ends_at_the_number_of_requests(model: LocalModel) -> None:
 def test_rows_of_stages_begin_as_the_mean_of_their_words(toy: Path) -> None:
     tokenizer, model = AutoTokenizer.from_pretrained(toy), AutoModelForCausalLM.from_pretrained(toy)
     rows = model.get_input_embeddings().weight
-    text = described_by("<|stage:late|>", [ADA, BO])
-    assert text == "old woman Ada is tired. sailor "
-    assert torch.allclose(rows[tokenizer.convert_tokens_to_ids("<|stage:late|>")], rows[tokenizer(text)["input_ids"]].mean(0))
+    text = described_by("<|stage:ada-late|>", [ADA, BO])
+    assert text == "old woman Ada is tired."
+    assert torch.allclose(rows[tokenizer.convert_tokens_to_ids("<|stage:ada-late|>")], rows[tokenizer(text)["input_ids"]].mean(0))
     assert model.get_output_embeddings().weight is rows
 
 
@@ -145,7 +159,7 @@ def test_spare_rows_are_used_and_never_cut(toy: Path) -> None:
     model.resize_token_embeddings(700, mean_resizing=False)
     add_control_tokens(model, tokenizer, [ADA, BO.model_copy(update={"stages": (ADA.stages[0].model_copy(update={"id": "new"}),)})])
     assert model.get_input_embeddings().weight.shape[0] == 700
-    assert len(tokenizer) == 605
+    assert len(tokenizer) == 606
 
 
 def test_two_builds_agree_to_the_byte(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from persllm import evaluation
 from persllm.config import EvaluationSettings, Recipe
 from persllm.errors import BaseModelError
 from persllm.evaluation import answer, batches, continuation, score
-from persllm.records import Answer, Message, Sampling, Score
+from persllm.records import Answer, Message, Sampling, Score, TestItem
 from persllm.statistics import Figure
 from persllm.store import Run, StepFolder, silent
 from persllm.takers import Taker, takers_of
@@ -187,3 +187,43 @@ def test_general_items_are_asked_in_the_name_of_every_person_in_turn() -> None:
     pairs = list(evaluation.likelihoods_wanted(TAKERS[2], items()))
     general = [(blank.given, task.request.persona, task.request.stage) for blank, task in pairs if blank.item.startswith("general")]
     assert general == [("question", "ada", "early"), ("plain", "", ""), ("question", "ada", "late"), ("plain", "", "")]
+
+
+def test_the_examination_of_a_run_takes_gold_and_keeps_to_its_size(tmp_path: Path) -> None:
+    lines = [
+        {"id": f"q{n}", "set": "attitude", "stage": "early", "question": f"{n}?", "reference": "Fine.", "wrong": {"opposite": "Bad."}}
+        for n in range(3)
+    ]
+    for persona in PERSONAS:
+        (tmp_path / persona.id).mkdir()
+        (tmp_path / persona.id / "gold.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    settings = EvaluationSettings(items_per_set=1, gold_items_per_set=4, bootstrap=100)
+    recipe = Recipe(name="r", mode="cast", personas=tuple(str(tmp_path / persona.id) for persona in PERSONAS), evaluation=settings)
+    run = Run(tmp_path / "run")
+    (run.path / "5-sft" / "cast" / "model").mkdir(parents=True)
+    step = run.step("8-evaluation")
+    opened = []
+
+    def opener(folder: str) -> Planted:
+        opened.append(folder)
+        return Planted("perfect")
+
+    done = []
+    facts = evaluation.evaluate(recipe, run, PERSONAS, items(), conversations(), step, lambda *now: done.append(now), opener)
+    assert facts["takers"] == ["base", "prompted", "sft"]
+    asked = step.records(TestItem, "test.jsonl")
+    assert [i.set for i in asked] == ["shared", "induction", "control", "future", "paraphrase", "general", *["attitude"] * 4]
+    assert opened == [str(run.path / "0-base" / "model"), str(run.path / "5-sft" / "cast" / "model")]
+    assert done[0][0] == 0
+    assert done[-1][0] == done[-1][1]
+    assert sorted(file.name for file in step.path.iterdir()) == [
+        "answers.jsonl", "confusion.jsonl", "differences.jsonl", "figures.jsonl", "likelihoods.jsonl", "scores.jsonl", "test.jsonl",
+    ]  # fmt: skip
+
+
+def test_no_two_items_share_their_luck() -> None:
+    drawn = [task.request for _, task in evaluation.answers_wanted(TAKERS[0], items(), SETTINGS, 0) if task.request.sampling.temperature]
+    assert len(drawn) == 8
+    assert len({request.sampling.seed for request in drawn}) == 8
+    again = [task.request for _, task in evaluation.answers_wanted(TAKERS[0], items(), SETTINGS, 0) if task.request.sampling.temperature]
+    assert drawn == again

@@ -27,7 +27,7 @@ LAYERS = [
         "rendering",
         "nursery",
     },
-    {"materials", "retrieval", "judge", "base", "small_base", "gold", "statistics", "provenance", "annotation", "trainers"},
+    {"materials", "facts", "retrieval", "judge", "base", "small_base", "gold", "statistics", "provenance", "annotation", "trainers"},
     {"agent", "metrics", "starter", "takers"},
     {"construct_extractive", "construct_llm", "dataset", "pairs", "training", "evaluation", "report"},
     {"pipeline"},

@@ -77,7 +77,7 @@ def test_full_training_teaches_stage_answer_and_analysis(base: Path, tmp_path: P
 def test_the_loss_is_on_the_answer_alone(base: Path) -> None:
     tokenizer = AutoTokenizer.from_pretrained(base)
     [(prompt, answer)] = sft_tokens(tokenizer, [said("Why?", "Because.", "late", thought="They ask.")])
-    assert tokenizer.decode(prompt) == "<|system|><|stage:late|><|analysis|>You are Ada Lind.<|end|><|user|>Why?<|end|><|assistant|>"
+    assert tokenizer.decode(prompt) == "<|system|><|stage:ada-late|><|analysis|>You are Ada Lind.<|end|><|user|>Why?<|end|><|assistant|>"
     assert tokenizer.decode(answer) == "[Analysis] They ask. [Response] Because.<|end|>"
 
 

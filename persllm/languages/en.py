@@ -296,3 +296,8 @@ def spoken_date(date: str) -> str:
         return date
     month = MONTHS.split("|")[int(match[2]) - 1]
     return f"{int(match[3])} {month} {match[1]}" if match[3] else f"{month} {match[1]}"
+
+
+def with_article(sentence: str, span: Span) -> str:
+    """A name as it stands in a sentence, with the article if it has one there."""
+    return f"the {span.text}" if re.search(r"\bthe $", sentence[: span.start], re.IGNORECASE) else span.text

@@ -238,3 +238,8 @@ def spoken_date(date: str) -> str:
     if not match:
         return date
     return f"{match[1]}年{int(match[2])}月" + (f"{int(match[3])}日" if match[3] else "")
+
+
+def with_article(sentence: str, span: Span) -> str:
+    """A name as it stands in a sentence, with the article if it has one there."""
+    return span.text

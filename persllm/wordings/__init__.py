@@ -38,6 +38,7 @@ class Wordings(Settings):
 
     topic: Forms
     how: Forms
+    opinion: Forms
     follow: Forms
     year: Forms
     place: Forms
