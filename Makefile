@@ -5,7 +5,7 @@ BIN = $(VENV)/bin
 export HF_HUB_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM = false
 
-.PHONY: install demo test clean
+.PHONY: install demo beethoven test clean
 
 # constraints.txt pins the versions that are tested; pyproject.toml holds the honest ranges.
 $(VENV)/installed: pyproject.toml constraints.txt
@@ -18,6 +18,13 @@ install: $(VENV)/installed
 
 demo: install ## the bundled world from end to end
 	$(BIN)/persllm run demo
+
+# LETTERS is a folder with the two volumes as plain text; see personas/beethoven/README.md.
+beethoven: install ## a real person from his letters: make beethoven LETTERS=DIR
+	mkdir -p personas/beethoven/letters
+	cp $(LETTERS)/*.txt personas/beethoven/letters/
+	rm -f personas/beethoven/letters/*LICENSE*
+	$(BIN)/persllm run beethoven
 
 test: install ## all tests
 	$(BIN)/ruff check persllm tests scripts

@@ -9,7 +9,6 @@ batch are padded, which moves sums in their last digits: equal requests get equa
 equally likely to about one part in a million.
 """
 
-import os
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -227,7 +226,7 @@ class LocalModel:
         from transformers import DynamicCache
 
         past = DynamicCache(config=self.model.config)
-        shared = len(os.path.commonprefix([prompt[:-1] for prompt in prompts])) if len(prompts) > 1 else 0
+        shared = common_beginning([prompt[:-1] for prompt in prompts]) if len(prompts) > 1 else 0
         shared = shared if shared >= LEAST_SHARED else 0
         if shared:
             self.model.base_model(
@@ -334,6 +333,12 @@ def draw(logits: torch.Tensor, dice: Sequence[Dice]) -> list[int]:
     aims = torch.tensor([[die.roll()] for die in dice], **column) * mass
     drawn = order.gather(1, (sums > aims).int().argmax(1, keepdim=True)).squeeze(1).tolist()
     return [token if die.temperature > 0 else best for token, best, die in zip(drawn, likeliest, dice, strict=True)]
+
+
+def common_beginning(rows: Sequence[list[int]]) -> int:
+    """Number of tokens with which all rows begin."""
+    low, high = min(rows), max(rows)
+    return next((place for place, (one, other) in enumerate(zip(low, high, strict=False)) if one != other), len(low))
 
 
 def positions_of(mask: torch.Tensor) -> torch.Tensor:

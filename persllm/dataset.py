@@ -198,12 +198,15 @@ def test_items(
     by_set: dict[str, list[Conversation]] = defaultdict(list)
     for conversation in asked:
         by_set[set_of(conversation, held)].append(conversation)
-    rivals, codes = Rivals(trained), {persona.id: persona for persona in personas}
+    codes = {persona.id: persona for persona in personas}
+    # A trained wrong answer beside an untrained right one would measure memory: both sides are untrained here.
+    untrained = Rivals([conversation for conversation in asked if held & set(conversation.evidence)])
+    rivals = Rivals(trained)
     families = {c.form for c in trained if c.kind == "induction"}
     items: list[TestItem] = []
     for name in sorted(by_set):
         for conversation in spread(by_set[name], most, seed):
-            items.append(test_item(conversation, name, rivals, codes, families))
+            items.append(test_item(conversation, name, untrained if name == "generalisation" else rivals, codes, families))
     return items
 
 

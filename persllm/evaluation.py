@@ -171,19 +171,34 @@ def continuation(text: str, prefill: str) -> str:
 
 
 def batches(tasks: Sequence[Task], size: int) -> list[Batch]:
-    """The tasks, each once, in batches of one model and kind and of like length."""
+    """The tasks, each once, in batches of one model, kind and system message, and of like length.
+
+    Texts that are weighed after the same prompt come next to each other: a model that shares what prompts begin with
+    then reads it once.
+    """
     unique = {task.identity: task for task in tasks}
-
-    def order(task: Task) -> tuple[str, bool, bool, int, str]:
-        characters = sum(len(message.content) for message in task.request.messages) + len(task.text or "")
-        return task.model, task.text is not None, bool(task.request.sampling.temperature), -characters, task.identity
-
     ordered = sorted(unique.values(), key=order)
     found: list[Batch] = []
-    for _, members in groupby(ordered, key=lambda task: (task.model, task.text is None)):
+    for _, members in groupby(ordered, key=companions):
         listed = list(members)
         found += [Batch(tasks=tuple(listed[start : start + size])) for start in range(0, len(listed), size)]
     return found
+
+
+def order(task: Task) -> tuple[Any, ...]:
+    """Companions together, long prompts first, equal prompts next to each other, then long texts first."""
+    return *companions(task), -length(task), task.request.identity, -len(task.text or ""), task.identity
+
+
+def companions(task: Task) -> tuple[str, bool, bool, str]:
+    """What the tasks of a batch have in common."""
+    first, *_ = task.request.messages
+    return task.model, task.text is not None, task.request.sampling.temperature > 0, first.content if first.role == "system" else ""
+
+
+def length(task: Task) -> int:
+    """Length of the prompt in characters."""
+    return sum(len(message.content) for message in task.request.messages)
 
 
 def carry_out(owed: Sequence[Batch], opener: Opener) -> Iterator[tuple[Batch, Outcome]]:

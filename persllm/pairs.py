@@ -37,7 +37,7 @@ def suits(conversation: Conversation, contrast: Contrast) -> bool:
     """Whether a conversation can be the chosen side of a contrast."""
     if contrast in ("stage", "persona"):
         return conversation.kind in (*QUESTIONS, "exchange")
-    return KNOWN_WRONG.get(conversation.kind) == contrast and bool(conversation.rejected)
+    return KNOWN_WRONG.get(conversation.kind) == contrast and (bool(conversation.rejected) or contrast == "future")
 
 
 def draw(
@@ -76,9 +76,9 @@ def next_pair(queue: Iterator[PreferencePair | Dropped], dropped: list[Dropped])
 def make_pair(conversation: Conversation, contrast: Contrast, personas: dict[str, Persona], rivals: Rivals) -> PreferencePair | Dropped:
     """The pair of one conversation, or why there is none."""
     persona = personas[conversation.persona]
-    if contrast in KNOWN_WRONG.values():
+    if contrast in KNOWN_WRONG.values() and conversation.rejected:
         return pair(conversation, contrast, conversation.rejected, conversation.identity)
-    if contrast == "stage":
+    if contrast in ("stage", "future"):
         places = [(persona.id, stage.id) for stage in persona.stages if stage.id != conversation.stage]
     else:
         places = [(other.id, stage.id) for other in personas.values() if other.id != persona.id for stage in other.stages]

@@ -59,6 +59,14 @@ class Preferrer(Careful, DPOTrainer):
         """The reference is in the rows already."""
         return dataset
 
+    def _compute_loss(self, model: Any, inputs: dict[str, Any], return_outputs: bool) -> Any:
+        """TRL's loss; the lengths of the answers are logged too, so that their likelihoods can be told per token."""
+        chosen, rejected = inputs["completion_mask"].sum(1).float().chunk(2)
+        mode = "train" if self.model.training else "eval"
+        self._metrics[mode]["tokens/chosen"].append(chosen.mean().item())
+        self._metrics[mode]["tokens/rejected"].append(rejected.mean().item())
+        return super()._compute_loss(model, inputs, return_outputs)
+
 
 class Watch(TrainerCallback):
     """Tells how far the training is, and marks a checkpoint complete when all of it is on the disk."""

@@ -3,7 +3,8 @@
 Samples are tokens with a loss on the answer alone; one that is too long is dropped and named, never cut. `lora`
 trains low-rank matrices and the rows of the control tokens; `full` all weights. DPO starts from the merged SFT
 model with a fresh adapter, and what that model finds likely is computed once, before: handed the SFT adapter
-itself, TRL would make its reference without the rows of the control tokens. What comes out is `model`, a complete model folder, and for LoRA also `adapter`.
+itself, TRL would make its reference without the rows of the control tokens. What comes out is `model`, a complete
+model folder, and for LoRA also `adapter`.
 
 A training that was killed goes on from its last complete checkpoint and ends in the same weights to the byte.
 
@@ -35,6 +36,8 @@ WINDOW = 50
 """Batches among which samples of like length are brought together."""
 MOST_LOGGED = 10
 """At most so many steps between two points of the curve."""
+POINTS = 20
+"""A short training has at least so many points, if it has so many steps."""
 
 
 def tune(
@@ -227,7 +230,7 @@ def training_arguments(phase: str, settings: TrainingSettings, folder: Path, ste
     import torch
     from trl import DPOConfig, SFTConfig
 
-    log_every = max(n for n in range(1, MOST_LOGGED + 1) if settings.checkpoint_every % n == 0)
+    log_every = max(n for n in range(1, max(1, min(MOST_LOGGED, steps // POINTS)) + 1) if settings.checkpoint_every % n == 0)
     arguments: dict[str, Any] = {
         "output_dir": str(folder), "per_device_train_batch_size": settings.batch, "num_train_epochs": 1, "train_sampling_strategy": "sequential",
         "learning_rate": settings.learning_rate, "warmup_steps": min(settings.warmup, steps // 5), "weight_decay": settings.weight_decay,
@@ -263,9 +266,13 @@ def adapter_settings(model: Any, tokenizer: Any, rank: int) -> Any:
 
 
 def curve(history: Sequence[dict[str, Any]]) -> list[dict[str, float]]:
-    """The points of the training curve: step, loss, and for DPO margin, accuracy and summed log-likelihoods."""
+    """The points of the training curve: step, loss, and for DPO margin, accuracy and log-likelihood per token of both sides."""
     names = {
         "step": "step", "loss": "loss", "margin": "rewards/margins", "accuracy": "rewards/accuracies",
         "chosen": "logps/chosen", "rejected": "logps/rejected",
     }  # fmt: skip
-    return [{name: float(point[key]) for name, key in names.items() if key in point} for point in history if "loss" in point]
+    points = [{name: float(point[key]) for name, key in names.items() if key in point} for point in history if "loss" in point]
+    for point, logged in zip(points, (p for p in history if "loss" in p), strict=True):
+        for side in {"chosen", "rejected"} & set(point):
+            point[side] /= logged[f"tokens/{side}"]
+    return points

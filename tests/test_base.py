@@ -109,10 +109,12 @@ def test_likelihoods_are_exact_under_padding(model: LocalModel) -> None:
 
 
 def test_what_all_prompts_begin_with_is_read_once_and_changes_nothing(model: LocalModel) -> None:
-    profile = Message(role="system", content="You are Ada Lind. Ada keeps bees behind the house, and she never sleeps before noon.")
+    profile = Message(role="system", content="You are Ada Lind. Ada keeps bees behind the house, and she never sleeps before noon. " * 3)
     requests = [request.model_copy(update={"messages": (profile, *request.messages)}) for request in asked()[::3]]
     seen: list[int] = []
-    handle = model.model.base_model.register_forward_pre_hook(lambda _, __, given: seen.append(given["input_ids"].numel()), with_kwargs=True)
+    handle = model.model.base_model.register_forward_pre_hook(
+        lambda _, __, given: seen.append(given["input_ids"].numel()), with_kwargs=True
+    )
     together = [reply for _, reply in sorted(model.replies(requests), key=lambda pair: pair[0])]
     likely = [one.total for one in model.log_likelihoods(requests, ["I keep bees."] * 5)]
     handle.remove()

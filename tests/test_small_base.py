@@ -9,7 +9,7 @@ from transformers import AutoTokenizer
 
 from persllm import general
 from persllm.nursery import Nurse, nursery, words
-from persllm.small_base import endless_batches, ensure_small_base, is_held_out, lessons, rate_at
+from persllm.small_base import endless_batches, ensure_small_base, lessons, rate_at
 
 WORLD = Path(general.__file__).parent.parent / "world"
 SIGNS = re.compile(r"\b[A-Z][a-z]+\b")
@@ -58,7 +58,7 @@ def test_no_name_of_the_bundled_world_is_in_the_nursery() -> None:
 
 def test_a_tenth_of_the_general_conversations_is_kept_away() -> None:
     everything = general.read_general(general.bundled_files({"en", "zh"}))
-    held = [conversation for conversation in everything if is_held_out(conversation)]
+    held = [conversation for conversation in everything if general.is_held_out(conversation)]
     assert 0.07 < len(held) / len(everything) < 0.13
     assert not {conversation.identity for conversation in lessons(TOY, 0)} & {conversation.identity for conversation in held}
 

@@ -71,6 +71,11 @@ def limits(evidence: Evidence) -> list[str]:
     ]
     if evidence.main_group != "gold":
         found.append("There is no hand-written examination: test questions and training questions come from the same constructor.")
+    if any(item.origin == "constructed" and item.set == "generalisation" for item in evidence.items.values()):
+        found.append(
+            "In the constructed sets the answers of other persons and stages are texts that were trained on, as theirs. On untrained material "
+            "they stand against a right answer that was not, so a model that recites prefers them: read that set as a test of recitation too."
+        )
     if evidence.recipe.base.model == "small":
         found.append("The base is a model of a few million parameters. It recites better than it reads; a new wording often misleads it.")
     if evidence.recipe.constructor.engine == "extractive":
