@@ -22,7 +22,7 @@ from persllm.wordings import Forms, Wordings, fill, wordings
 Raised = tuple[list[Question], list[Dropped]]
 ANSWER_SENTENCES = 2
 """Sentences per answer to a question about a whole episode."""
-LETTER_SENTENCES = 3
+LETTER_SENTENCES = 2
 UNKNOWN_WORDINGS = 3
 SPANS_PER_SENTENCE = 2
 CLAIM_FORM = {"year": "wrong_era", "name": "false_premise", "place": "false_premise", "thing": "false_premise", "number": "false_memory"}
