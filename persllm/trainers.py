@@ -2,8 +2,7 @@
 
 Samples come in as token ids, in the order in which they are to be trained: nothing is tokenised, shuffled or cut
 again, so a run that goes on from a checkpoint sees what it would have seen. On a CPU TRL scores every position of
-a batch; `compact_head` scores the answers alone, with the same results, and that is half of the time of a small
-model. Nothing is sent anywhere.
+a batch; `compact_head` scores the answers alone, with the same results. Nothing is sent anywhere.
 """
 
 import types
