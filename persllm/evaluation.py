@@ -186,8 +186,11 @@ def batches(tasks: Sequence[Task], size: int) -> list[Batch]:
 
 
 def order(task: Task) -> tuple[Any, ...]:
-    """Companions together, long prompts first, equal prompts next to each other, then long texts first."""
-    return *companions(task), -length(task), task.request.identity, -len(task.text or ""), task.identity
+    """Companions together, long prompts first, equal prompts next to each other, then long texts first.
+
+    Nothing here tells where the run stands: two runs cut the same batches.
+    """
+    return *companions(task), -length(task), task.request.identity, -len(task.text or ""), task.text or ""
 
 
 def companions(task: Task) -> tuple[str, bool, bool, str]:

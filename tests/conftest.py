@@ -1,6 +1,7 @@
 """What the tests share: no hub, one thread, a small person, and the place of the shared data."""
 
 import os
+import signal
 from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -10,6 +11,9 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 import pytest
 
 from persllm.starter import write_starter
+
+# Processes started in the background may inherit that Ctrl-C is ignored; the tests press it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 REPOSITORY = Path(__file__).parent.parent
 SHARED = Path(os.environ.get("PERSLLM_SHARED", REPOSITORY.parent / "shared"))
