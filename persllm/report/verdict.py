@@ -106,9 +106,14 @@ def sentence(evidence: Evidence, verdict: Verdict) -> str:
     reached, before = (evidence.figure("choice", taker, main.group) for taker in (final, rival))
     effect = "Training helped" if main.low > 0 else "Training did harm" if main.high < 0 else "Whether training helped is not certain"
     kind = "hand-written" if main.group == "gold" else "test"
-    shares = f"{percent(reached.value)} % of cases, {rival} in {percent(before.value)} %" if reached and before else "more cases"
+    alike = reached is not None and before is not None and reached.n == before.n == main.n
     gain = f"{points(main.value)} points, 95 % interval {points(main.low)} to {points(main.high)}"
-    return f"{effect}: on {main.n} {kind} questions {final} prefers the right answer in {shares} ({gain}); {where_not(evidence, verdict)}."
+    if alike:
+        shares = f"in {percent(reached.value)} % of cases, {rival} in {percent(before.value)} % ({gain})"
+    else:
+        # The shares of all that each could be scored on would be of different questions.
+        shares = f"at another rate than {rival} ({gain}, over the questions both could be scored on)"
+    return f"{effect}: on {main.n} {kind} questions {final} prefers the right answer {shares}; {where_not(evidence, verdict)}."
 
 
 def where_not(evidence: Evidence, verdict: Verdict) -> str:
