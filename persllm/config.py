@@ -151,7 +151,7 @@ class DpoSettings(TrainingSettings):
     """Strength of the pull towards the SFT model."""
     pairs: int = 1024
     """At most so many preference pairs, spread over the contrasts; 0 leaves the phase out."""
-    contrasts: tuple[Literal["stage", "persona", "induction", "control", "future", "untrained"], ...] = (
+    contrasts: tuple[Literal["stage", "persona", "induction", "control", "future"], ...] = (
         "stage", "persona", "induction", "control", "future",
     )  # fmt: skip
     """What makes a rejected answer wrong."""

@@ -309,8 +309,6 @@ def check_before(recipe: Recipe) -> None:
     personas = read_personas(recipe)
     if recipe.evaluation.gold:
         gold_items([Path(folder) for folder in recipe.personas], personas, set())
-    if recipe.mode == "solo" and len(personas) == 1 and "persona" in recipe.dpo.contrasts:
-        log.info("one person only: no preference pairs against other persons")
 
 
 def accept_settings(run: Run, recipe: Recipe, redo: bool) -> None:

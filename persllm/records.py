@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 MaterialKind = Literal["speech", "experience", "knowledge"]
 QuestionKind = Literal["exchange", "question", "opinion", "induction", "control", "future"]
-Contrast = Literal["stage", "persona", "induction", "control", "future", "untrained"]
+Contrast = Literal["stage", "persona", "induction", "control", "future"]
 TestSet = Literal[
     "recall", "generalisation", "stage", "future", "past", "induction", "control", "paraphrase", "attitude",
     "knowledge", "shared", "general",

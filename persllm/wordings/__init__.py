@@ -55,7 +55,6 @@ class Wordings(Settings):
     machine: Forms
     machine_truth: str
     machine_accepting: str
-    never: tuple[str, ...]
     affirm: tuple[str, ...]
     correct: tuple[str, ...]
     unknown: tuple[str, ...]
