@@ -10,7 +10,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated, NoReturn, Optional
 
 import typer
 
@@ -30,25 +30,41 @@ SetOption = Annotated[Optional[list[str]], typer.Option("--set", help="Override 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
+STOPPED = 130
+"""Exit code of a command that the user stopped."""
+
+
 def main() -> None:
     """Entry point: turns errors a user can act on into one line, and a stop into exit code 130."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        app(standalone_mode=False)
+        stopped = app(standalone_mode=False)
+        if stopped == STOPPED:  # Typer swallows Ctrl-C and returns the exit code
+            raise KeyboardInterrupt
     except PersllmError as error:
         print(f"persllm: {error}", file=sys.stderr)
         raise SystemExit(2) from None
-    except KeyboardInterrupt:
+    except BaseException as error:
+        if not by_user(error):
+            fail(error)
         print("persllm: stopped. What is finished is kept; the same command goes on from here.", file=sys.stderr)
-        raise SystemExit(130) from None
-    except BrokenPipeError:
+        raise SystemExit(STOPPED) from None
+
+
+def by_user(error: BaseException | None) -> bool:
+    """Whether Ctrl-C is the cause, also where a library turned it into an error of its own."""
+    return error is not None and (isinstance(error, KeyboardInterrupt) or by_user(error.__cause__ or error.__context__))
+
+
+def fail(error: BaseException) -> NoReturn:
+    """Leave with one line about wrong words of the command, quietly if nobody reads on, else with the traceback."""
+    if isinstance(error, BrokenPipeError):
         raise SystemExit(0) from None
-    except Exception as error:
-        shown = getattr(error, "format_message", None)
-        if shown is None:
-            raise
-        print(f"persllm: {shown()}", file=sys.stderr)
-        raise SystemExit(2) from None
+    shown = getattr(error, "format_message", None)
+    if shown is None:
+        raise error
+    print(f"persllm: {shown()}", file=sys.stderr)
+    raise SystemExit(2) from None
 
 
 @app.command()

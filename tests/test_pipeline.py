@@ -83,17 +83,19 @@ def test_stopped_in_every_step_and_run_again_the_result_is_the_same(
 ) -> None:
     runs = f"storm-{how.name}"
     run = place / runs / "hanne"
-    for step in STEPS:
+    for attempt, step in enumerate(STEPS, 1):
         process = subprocess.Popen(
             command(place / "hanne", runs), cwd=place, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
         end = time.monotonic() + 120
-        while process.poll() is None and not (run / step.folder / "made-with").is_file() and time.monotonic() < end:
+        begun = (run / step.folder / "made-with", run / "logs" / f"attempt-{attempt}.log")
+        while process.poll() is None and not all(file.is_file() for file in begun) and time.monotonic() < end:
             time.sleep(0.005)
         time.sleep(0.3 if step.folder in ("5-sft", "7-dpo", "8-evaluation") else 0.02)
         process.send_signal(how)
         _, error = process.communicate(timeout=60)
-        if how is signal.SIGINT and process.returncode == 130:
+        if how is signal.SIGINT:
+            assert process.returncode == 130, error.decode()[-1500:]
             assert b"the same command goes on from here" in error
     done = subprocess.run(command(place / "hanne", runs), cwd=place, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
