@@ -25,9 +25,9 @@ from typing import Any, get_args
 import yaml
 from pydantic import Field, model_validator
 
-from persllm.config import Settings, parse, read_yaml
 from persllm.errors import MaterialError
 from persllm.languages import detect, language
+from persllm.parsing import Settings, parse, read_yaml
 from persllm.records import Dropped, Material, MaterialKind, Persona, Record, Stage, Turn, Voice, fingerprint
 from persllm.sources import SourceSettings, read_source
 

@@ -18,8 +18,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from persllm.config import Recipe, flatten
+from persllm.config import Recipe
 from persllm.errors import RunError
+from persllm.parsing import flatten
 from persllm.records import Dropped, Record
 
 R = TypeVar("R", bound=Record)

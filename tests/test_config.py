@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from persllm.config import apply_override, flatten, read_recipe
+from persllm.config import read_recipe
 from persllm.errors import ConfigError
+from persllm.parsing import apply_override, flatten
 
 
 def recipe(folder: Path, text: str) -> Path:

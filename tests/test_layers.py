@@ -10,30 +10,21 @@ import pytest
 from persllm.config import RECIPES, read_recipe
 
 PACKAGE = Path(__file__).parent.parent / "persllm"
-LAYERS = [
-    {"errors"},
-    {"config", "records"},
-    {
-        "chat",
-        "embedding",
-        "sources",
-        "prompts",
-        "store",
-        "languages",
-        "wordings",
-        "general",
-        "thought",
-        "templates",
-        "rendering",
-        "nursery",
-    },
-    {"materials", "facts", "retrieval", "judge", "base", "small_base", "gold", "statistics", "provenance", "annotation", "trainers"},
-    {"agent", "metrics", "starter", "takers"},
-    {"construct_extractive", "construct_llm", "dataset", "pairs", "training", "evaluation", "report"},
-    {"pipeline"},
-    {"show"},
-    {"cli"},
-]
+LAYERS = """
+errors
+parsing
+config records
+chat embedding sources prompts store languages wordings general thought templates rendering nursery
+materials facts retrieval judge base small_base gold statistics provenance annotation trainers
+agent metrics starter takers
+construct_extractive construct_llm dataset pairs training evaluation report
+pipeline
+show
+cli
+"""
+"""From the bottom to the top, one layer a line."""
+FREE_BELOW = "construct_extractive"
+"""Modules of one layer do not know each other from the layer of this one on; below it they may."""
 HEAVY = {
     "torch",
     "transformers",
@@ -54,8 +45,8 @@ SIDEWAYS = {("pairs", "dataset")}
 
 def layer(name: str) -> int:
     """The layer of a module; every module must be in one."""
-    for place, members in enumerate(LAYERS):
-        if name in members:
+    for place, members in enumerate(LAYERS.split("\n")):
+        if name in members.split():
             return place
     raise AssertionError(f"persllm.{name} is in no layer: add it to tests/test_layers.py and to AGENTS.md")
 
@@ -83,7 +74,9 @@ def test_imports_go_down(file: Path) -> None:
     for module, _ in imports(file):
         other = module.removeprefix("persllm.").split(".")[0]
         if module.startswith("persllm.") and not other.startswith("__") and other != own:
-            assert layer(other) < layer(own) or (own, other) in SIDEWAYS or layer(own) == layer(other) < 5, f"{own} imports {other}"
+            assert layer(other) < layer(own) or (own, other) in SIDEWAYS or layer(own) == layer(other) < layer(FREE_BELOW), (
+                f"{own} imports {other}"
+            )
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PACKAGE)))

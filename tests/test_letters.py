@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from persllm.config import parse, read_yaml
 from persllm.materials import PersonaSettings, make_persona
+from persllm.parsing import parse, read_yaml
 from persllm.records import Dropped, Material, Persona, Stage
 from persllm.sources import SourceSettings, read_source
 from persllm.sources.addressees import parties, united

@@ -12,8 +12,9 @@ from test_report import RECIPE, run_of
 
 from persllm import report
 from persllm.cli import app
-from persllm.config import Recipe, apply_override, find_recipe, parse, read_recipe
+from persllm.config import Recipe, find_recipe, read_recipe
 from persllm.materials import PersonaSettings
+from persllm.parsing import apply_override, parse
 from persllm.pipeline import step_named
 from persllm.records import Material
 from persllm.store import Run, replace_records

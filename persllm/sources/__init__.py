@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from persllm.config import Settings
+from persllm.parsing import Settings
 from persllm.records import Dropped, Material, MaterialKind, Persona
 from persllm.sources.letters import letter_materials
 

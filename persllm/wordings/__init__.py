@@ -6,7 +6,7 @@ They are texts in files like the prompts, and part of a run's fingerprint like t
 from functools import cache
 from pathlib import Path
 
-from persllm.config import Settings, parse, read_yaml
+from persllm.parsing import Settings, parse, read_yaml
 from persllm.records import fingerprint
 
 HERE = Path(__file__).parent

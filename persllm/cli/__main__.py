@@ -1,0 +1,5 @@
+"""`python -m persllm.cli`."""
+
+from persllm.cli import main
+
+main()

@@ -1,0 +1,50 @@
+"""What verbs print: progress bars, tables of times, results, and where text goes."""
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+
+def say_where_text_goes(recipe) -> None:
+    """Name the address that will receive text of the materials, before it does."""
+    if recipe.constructor.engine == "llm":
+        print(f"text of the materials will be sent to {recipe.constructor.api.url}", file=sys.stderr)
+
+
+def print_result(run: Path) -> None:
+    """The path of the report, the sentence it opens with, and three exchanges."""
+    from persllm.report import closing_lines
+
+    print(closing_lines(run))
+
+
+class Display:
+    """A progress bar with the time left for each step, and a table of times at the end."""
+
+    def __init__(self) -> None:
+        self.times: list[tuple[str, float]] = []
+
+    @contextlib.contextmanager
+    def step(self, step) -> Iterator:
+        """A bar for one step."""
+        import time
+
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+        started = time.monotonic()
+        console = Console(stderr=True)
+        columns = (TextColumn("{task.description:24}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
+            task = bars.add_task(step.title, total=None)
+            if not console.is_terminal:
+                print(f"{step.title} ...", file=sys.stderr, flush=True)
+            yield lambda done, total: bars.update(task, completed=done, total=total)
+        self.times.append((step.title, time.monotonic() - started))
+
+    def table(self) -> None:
+        """The time of each step that was done now."""
+        for title, seconds in self.times:
+            print(f"{title:24} {seconds:7.1f} s")
+        print(f"{'all steps':24} {sum(seconds for _, seconds in self.times):7.1f} s")

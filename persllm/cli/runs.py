@@ -1,0 +1,95 @@
+"""Verbs about a run: make it, look into it, examine it again, report."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from persllm.cli.display import Display, print_result, say_where_text_goes
+from persllm.cli.options import JsonOption, RecipeArgument, RunArgument, RunsOption, SetOption, recipe_of
+
+
+def run(
+    recipe: RecipeArgument,
+    name: Annotated[str, typer.Option("--run", help="Name of the run folder; the recipe's name if not given.")] = "",
+    runs: RunsOption = Path("runs"),
+    settings: SetOption = None,
+    redo: Annotated[str, typer.Option(help="Make this step and all later ones again.")] = "",
+    until: Annotated[str, typer.Option(help="Stop after this step.")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Read everything, show what would be done, change nothing.")] = False,
+) -> None:
+    """From materials to a trained, measured persona: all steps that are owed."""
+    from persllm.pipeline import run_recipe
+
+    wanted = recipe_of(recipe, [*(settings or []), *([f"name={json.dumps(name)}"] if name else [])])
+    if dry_run:
+        show_plan(wanted, runs)
+        return
+    say_where_text_goes(wanted)
+    display = Display()
+    made = run_recipe(wanted, runs, display.step, redo, until)
+    display.table()
+    if not until:
+        print_result(made.path)
+
+
+def show(
+    run: RunArgument,
+    step: Annotated[str, typer.Argument(help="A step, to see some of its records.")] = "",
+    number: Annotated[int, typer.Option("-n", help="How many records.")] = 5,
+    as_json: JsonOption = False,
+) -> None:
+    """What a run has done so far; with a step, some of its records."""
+    from persllm.show import sample_records, steps_of
+
+    if step:
+        print(sample_records(run, step, number, as_json))
+        return
+    rows = steps_of(run)
+    if as_json:
+        print(json.dumps(rows, ensure_ascii=False, indent=2))
+        return
+    for row in rows:
+        print(f"{row['step']:14} {row['state']:10} {row['seconds'] or '':>8} {row['facts']}")
+
+
+def evaluate(run: RunArgument, settings: SetOption = None) -> None:
+    """Examine a trained run again, for instance with --set evaluation.items_per_set=200; then report."""
+    redo_from(run, "8-evaluation", settings)
+
+
+def report(run: RunArgument) -> None:
+    """Write the report of a run again."""
+    redo_from(run, "9-report", None)
+
+
+def redo_from(run: Path, step: str, settings: list[str] | None) -> None:
+    """Make a late step of a run again, with other settings of the evaluation if wanted."""
+    from persllm.config import Recipe
+    from persllm.parsing import apply_override, parse
+    from persllm.pipeline import run_recipe
+    from persllm.store import Run
+
+    tree = Run.open(run).recipe.model_dump(mode="json")
+    for override in settings or []:
+        apply_override(tree, override)
+    display = Display()
+    made = run_recipe(parse(Recipe, tree, f"{run}/config.json"), run.parent, display.step, redo=step)
+    display.table()
+    print_result(made.path)
+
+
+def show_plan(recipe, runs: Path) -> None:
+    """What `run` would do."""
+    from persllm.pipeline import STEPS, read_folders
+    from persllm.store import Run
+
+    folders = read_folders(recipe)
+    run = Run(runs / recipe.name)
+    print(f"{run.path}: {recipe.mode}, base {recipe.base.model}, constructor {recipe.constructor.engine}")
+    for folder in folders:
+        print(f"  {folder.persona.name}: {', '.join(s.id for s in folder.persona.stages)}; {len(folder.materials)} materials")
+    say_where_text_goes(recipe)
+    for step in STEPS:
+        print(f"  {step.folder:14} {'finished' if run.step(step.folder).finished else 'to do'}")
