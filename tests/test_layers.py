@@ -13,13 +13,13 @@ PACKAGE = Path(__file__).parent.parent / "persllm"
 LAYERS = """
 errors
 parsing
-config records
+config records passages
 chat embedding sources prompts store languages wordings general thought templates rendering nursery
-materials facts retrieval judge base small_base gold statistics provenance annotation trainers
-agent metrics starter takers
-construct_extractive construct_llm dataset pairs training evaluation report
+materials facts retrieval exchanges staging classification novels cards checks privacy judge base small_base gold statistics provenance annotation trainers
+agent metrics starter takers doctor
+construct_extractive construct_llm styling ingestion serve web study meeting dataset pairs training evaluation report
 pipeline
-show
+show improve
 cli
 """
 """From the bottom to the top, one layer a line."""
