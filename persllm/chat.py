@@ -168,7 +168,10 @@ class ApiModel:
 
     def identity(self, request: Request) -> str:
         """Under what a reply is kept: the model's name and all that is asked, but not the address."""
-        return fingerprint({"model": self.settings.model, **request.model_dump(mode="json")})
+        asked = request.model_dump(mode="json")
+        if not request.json_schema:  # replies that were kept before there was this field are still found
+            del asked["json_schema"]
+        return fingerprint({"model": self.settings.model, **asked})
 
     def scrub(self, text: str) -> str:
         """A text of the server's without the key, in one line and not too long."""

@@ -265,6 +265,9 @@ class Request(Record):
     prefill: str = ""
     """Words put into the mouth of the answering one; the answer goes on from them."""
     sampling: Sampling = Sampling()
+    json_schema: str = ""
+    """JSON schema, as text, that the reply is to follow; a server that knows structured output is held to it, for
+    others it changes nothing, so the prompt must say the form too."""
 
 
 class Reply(Record):
