@@ -16,7 +16,8 @@ from fake_server import Asked, FakeServer, said
 
 from persllm.chat import ApiModel, ScriptedModel
 from persllm.config import ApiSettings, ConstructorSettings
-from persllm.construct_llm import STRIKES, LlmConstructor
+from persllm.construct_llm import LlmConstructor
+from persllm.construct_llm.carrying import STRIKES
 from persllm.errors import ModelError
 from persllm.records import Conversation, Dropped, Material, Persona, Question, Reply, Stage, Turn
 from persllm.store import StepFolder
