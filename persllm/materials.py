@@ -2,7 +2,8 @@
 
     persona.yaml                      who the person is, and the stages
     materials/<stage>/speech.jsonl    exchanges: {"date", "situation", "turns": [{"speaker", "to", "text"}]}
-    materials/<stage>/experience.md   what the person lived: a `## Heading (date)` per episode
+    materials/<stage>/experience.md   what the person lived: a `## Heading (date)` per episode; below it, if taken from
+                                      a book or chat, `<!-- from: file:line -->` (in JSONL: "origin")
     materials/<stage>/knowledge.md    what the person knows: a `## Heading` per article
     materials/timeless/...            what holds at every stage
     sources: in persona.yaml          books of letters and the like, read by `persllm.sources`
@@ -35,6 +36,8 @@ KINDS: tuple[MaterialKind, ...] = get_args(MaterialKind)
 TIMELESS = "timeless"
 SUFFIXES = (".txt", ".md", ".jsonl")
 HEADING_DATE = re.compile(r"\(([^()]*\d{4}[^()]*|[^()]*\d{3,4}年[^()]*)\)\s*$")
+ORIGIN_LINE = re.compile(r"^<!-- from: (.+?) -->[ \t]*(?:\n|$)", re.MULTILINE)
+"""Below a heading: where the text was taken from."""
 SPOKEN_LINE = re.compile(r"^([^:：]{1,40})[:：]\s*(\S.*)$")
 EXCHANGE_TURNS = 5
 """Long exchanges are cut into segments of five turns (paper section 3.1)."""
@@ -228,11 +231,15 @@ class Reader:
         """Markdown or text: one material per `## Heading`, or per paragraph where there are no headings."""
         found: list[Material] = []
         for line, title, text in sections(body, first):
-            date = HEADING_DATE.search(title)
+            date, origin = HEADING_DATE.search(title), ORIGIN_LINE.search(text)
+            text = ORIGIN_LINE.sub("", text).strip()
+            if not text:
+                continue
             turns = self.script(text) if kind == "speech" else ()
             found += self.cut(Material(
                 persona=self.persona.id, kind=kind, stage=stage, title=title.strip(), text=text, turns=turns,
                 date=date[1] if date else "", situation=title if turns else "", source=f"{file.relative_to(self.root)}:{line}",
+                origin=origin[1] if origin else "",
             ))  # fmt: skip
         return found
 
@@ -271,6 +278,7 @@ class Reader:
         return Material(
             persona=self.persona.id, kind=kind, stage=stage, title=entry.get("title", ""), text=text, turns=turns,
             date=str(entry.get("date", "")), situation=entry.get("situation", ""), source=source,
+            origin=str(entry.get("origin", "")),
         )  # fmt: skip
 
     def cut(self, material: Material) -> list[Material]:

@@ -38,6 +38,10 @@ class Passage(Record):
     """Id of the message it answers, where the format says so."""
     situation: str = ""
     """Where, when and after what, where the source says so: a stage direction, a place line."""
+    edited: str = ""
+    """When the text was last changed, in the form of `date`; empty if it stands as it was sent."""
+    forwarded_from: str = ""
+    """Whose words these are, if the speaker only passed them on."""
 
 
 class SourceReader(Protocol):

@@ -116,6 +116,13 @@ class Material(Record):
     """Where, when and after what an exchange was held."""
     source: str
     """`file:line` relative to the persona's folder."""
+    origin: str = ""
+    """`file:line` of the book or chat it was taken from, or `file:first-last`; empty if it was written in the folder."""
+
+    @cached_property
+    def identity(self) -> str:
+        """Hash of the content; where it was taken from does not make it another material."""
+        return fingerprint(self.model_dump(mode="json", exclude={"origin"}))
 
 
 class Question(Record):

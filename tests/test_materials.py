@@ -58,6 +58,20 @@ def test_a_long_exchange_is_cut_into_segments_of_five_turns(starter: Path) -> No
     assert sum((piece.turns for piece in pieces), ())[7].text == "line 7"
 
 
+def test_materials_say_where_they_were_taken_from(starter: Path) -> None:
+    before = {(m.stage, m.title, m.text) for m in read_folder(starter).materials}
+    file = starter / "materials" / "young" / "experience.md"
+    head, _, rest = file.read_text().partition("\n")
+    file.write_text(f"{head}\n<!-- from: diary.epub:chapter-1.xhtml:12 -->\n{rest}")
+    speech = starter / "materials" / "young" / "speech.jsonl"
+    speech.write_text(speech.read_text().replace('{"', '{"origin": "chat.txt:3-7", "', 1))
+    folder = read_folder(starter)
+    assert {m.origin for m in folder.materials} == {"", "diary.epub:chapter-1.xhtml:12", "chat.txt:3-7"}
+    assert {(m.stage, m.title, m.text) for m in folder.materials} == before
+    taken = next(m for m in folder.materials if m.origin)
+    assert taken.identity == taken.model_copy(update={"origin": ""}).identity, "the place is no part of what a material is"
+
+
 def test_timeless_materials_have_no_stage(starter: Path) -> None:
     (starter / "materials" / "timeless").mkdir()
     (starter / "materials" / "timeless" / "knowledge.txt").write_text("Bees have six legs.\n\nHoney keeps for ever.\n")
