@@ -6,7 +6,7 @@
                                       a book or chat, `<!-- from: file:line -->` (in JSONL: "origin")
     materials/<stage>/knowledge.md    what the person knows: a `## Heading` per article
     materials/timeless/...            what holds at every stage
-    sources: in persona.yaml          books of letters and the like, read by `persllm.sources`
+    sources: in persona.yaml          books of letters and the like, read by `persllm.sources.declared`
 
 The kind is the beginning of the file's name, or `kind:` in its front matter; the stage is the folder, or
 `stage:` in the front matter. Speech may also be Markdown with `Name: words` lines below each heading.
@@ -30,7 +30,7 @@ from persllm.errors import MaterialError
 from persllm.languages import detect, language
 from persllm.parsing import Settings, parse, read_yaml
 from persllm.records import Dropped, Material, MaterialKind, Persona, Record, Stage, Turn, Voice, fingerprint
-from persllm.sources import SourceSettings, read_source
+from persllm.sources.declared import SourceSettings, read_source
 
 KINDS: tuple[MaterialKind, ...] = get_args(MaterialKind)
 TIMELESS = "timeless"

@@ -9,8 +9,8 @@ import pytest
 from persllm.materials import PersonaSettings, make_persona
 from persllm.parsing import parse, read_yaml
 from persllm.records import Dropped, Material, Persona, Stage
-from persllm.sources import SourceSettings, read_source
 from persllm.sources.addressees import parties, united
+from persllm.sources.declared import SourceSettings, read_source
 from persllm.sources.letter_dates import Dating, inside, read_dating, resolve, spoken
 from persllm.sources.letters import read_letters
 

@@ -1,67 +1,54 @@
-"""Books and other files that are not yet materials: one reader per format.
+"""Files of any person in any format: one reader per format, one list of them.
 
-An entry of `sources:` in persona.yaml names files and their format; `read_source` hands each file to the reader of
-that format. A reader returns the materials and, apart from them, what it left out and why.
+A reader is a module with `name`, `recognises` and `read` (`persllm.passages.SourceReader`); it opens files through
+`bounded` and its neighbours, yields passages as a stream, and imports heavy libraries where it uses them. The place
+of a passage begins with the name of the path that was given to `read`.
 """
 
 from collections.abc import Iterator
-from glob import glob
 from pathlib import Path
-from typing import Literal
 
-from pydantic import Field
+from persllm.errors import MaterialError
+from persllm.passages import Passage, SourceReader
+from persllm.records import Dropped, Record
+from persllm.sources import text
+from persllm.sources.bounded import head_of
 
-from persllm.parsing import Settings
-from persllm.records import Dropped, Material, MaterialKind, Persona
-from persllm.sources.letters import letter_materials
-
-READERS = {"letters": letter_materials}
-LOOKED_FOR = {"letters": "numbers that stand alone on a line and count up (`1.`, `2.`), or headings in capitals (`TO SOMEBODY.`)"}
-
-
-class SourceSettings(Settings):
-    """One entry of `sources:` in persona.yaml."""
-
-    files: str = Field(min_length=1)
-    """Pattern of the files, such as `letters/*.txt`, relative to the persona's folder; may be absolute."""
-    format: Literal["letters"]
-    """How the files are written: `letters` is a book of dated letters of one person."""
-    kind: MaterialKind = "speech"
-    """What the materials are."""
-    author: str = ""
-    """The writer's name as the files sign it, if it is neither the person's name nor an alias."""
+READERS: tuple[SourceReader, ...] = (
+    text,
+)  # fmt: skip
+"""Every format, the more particular first: the first that recognises a file reads it."""
 
 
-def read_source(source: SourceSettings, folder: Path, persona: Persona, complaints: list[str]) -> tuple[list[Material], list[Dropped]]:
-    """The materials of one source, and what was left out with the reason; what must be mended is added to `complaints`."""
-    materials: list[Material] = []
-    dropped: list[Dropped] = []
-    for name, text in texts(source, folder, complaints):
-        found = READERS[source.format](text, name, source.kind, source.author, persona)
-        if found is None:
-            complaints.append(
-                f"{folder.name}/{name}: no {source.format} found; looked for {LOOKED_FOR[source.format]}. Correct the file or remove it."
-            )
-            continue
-        materials += found[0]
-        dropped += found[1]
-    return materials, dropped
+class Recognised(Record):
+    """Which reader takes a file, and why."""
+
+    format: str
+    reason: str
 
 
-def texts(source: SourceSettings, folder: Path, complaints: list[str]) -> Iterator[tuple[str, str]]:
-    """(name relative to the folder, text) of the files of a source, in the order of their names."""
-    files = [file for name in sorted(glob(source.files, root_dir=folder, recursive=True)) if (file := folder / name).is_file()]
-    if not files:
-        note = "README.md there says where to get them. " if (folder / "README.md").is_file() else ""
-        complaints.append(
-            f'{folder.name}/{source.files}: no such file. {note}Put plain text (UTF-8) there, or correct "files" under "sources" in persona.yaml.'
+def reader(name: str) -> SourceReader:
+    """The reader of a format; MaterialError with the known ones if there is none."""
+    found = {known.name: known for known in READERS}.get(name)
+    if found is None:
+        raise MaterialError(f"unknown format {name}; known are {', '.join(known.name for known in READERS)}.")
+    return found
+
+
+def recognise(path: Path) -> Recognised | None:
+    """The first reader that knows the file or folder; None if nobody does."""
+    head = head_of(path)
+    found = next((known for known in READERS if known.recognises(path, head)), None)
+    if found is None:
+        return None
+    return Recognised(format=found.name, reason=found.__doc__.split("\n")[0].rstrip(".") if found.__doc__ else found.name)
+
+
+def read_path(path: Path, name: str = "") -> Iterator[Passage | Dropped]:
+    """The passages of one file or folder, by the format of that name or else by the one that recognises it."""
+    known = Recognised(format=name, reason="as asked") if name else recognise(path)
+    if known is None:
+        raise MaterialError(
+            f"{path}: no reader knows this format. Convert it, or name one with --format ({', '.join(r.name for r in READERS)})."
         )
-    for file in files:
-        name = str(file.relative_to(folder)) if file.is_relative_to(folder) else file.name
-        try:
-            text = file.read_text(encoding="utf-8-sig")
-        except UnicodeDecodeError as error:
-            line = file.read_bytes()[: error.start].count(b"\n") + 1
-            complaints.append(f"{folder.name}/{name}, line {line}: not UTF-8. Save the file as UTF-8.")
-            continue
-        yield name, text
+    yield from reader(known.format).read(path)
