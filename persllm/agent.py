@@ -1,34 +1,65 @@
-"""A persona in role: a trained model, a person, a stage, and what was said so far.
+"""A persona in role: a model, a person, a stage, and what was said so far.
 
-Chat, serving and meetings share this one class. Stage tokens typed by the user stay plain text. The analysis is
-split from what is said and shown only when asked for.
+Chat, serving, the page, meetings and studies share this one class; the examination shares its way of telling a
+model who answers (`takers.in_role`). The model is anything with `replies`: a folder in memory, or an address.
+What users type has no effect on who answers: control tokens stay plain text in a model in memory, and are
+parted by a blank on the way to an address. The analysis is split from what is said.
+
+Retrieval puts materials that the person can know at the stage into the system message; memory puts exchanges
+of earlier talks with the same user before this one. Both are off unless asked for: a small base was not
+trained to read them.
 """
 
+import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from persllm.chat import ApiModel, ChatModel, streamed
+from persllm.config import ApiSettings
 from persllm.errors import ConfigError, RunError
-from persllm.records import Message, Persona, Reply, Request, Sampling
+from persllm.memory import Memory
+from persllm.prompts import prompt
+from persllm.records import Material, Message, Persona, Piece, Reply, Request, Sampling
+from persllm.retrieval import OBJECTIVE, Retriever
 from persllm.store import Run
+from persllm.takers import MANNERS, TRAINED, Manner, in_role, taker_named
+from persllm.templates import defused
 
 KEPT_MESSAGES = 8
 """How much of the talk the model sees again; the small base knows no longer ones."""
-
+RETRIEVED_WORDS = 120
+"""Budget of retrieved materials, in words (Chinese: characters)."""
+RECALLED = 2
+"""Exchanges of earlier talks that are recalled."""
 SAMPLING = Sampling(temperature=0.3, max_tokens=96)
-"""How a person answers unless told otherwise."""
+"""How a person answers whose model says nothing of its own: the small base is at its best near the likeliest."""
+LONG = 512
+"""Longest answer of a model that says itself how it likes to be sampled."""
+SMALL_CONTEXT = 2048
+"""A model that holds no more than this sees only the last KEPT_MESSAGES; a larger one five times as many."""
 
 
 @dataclass(frozen=True)
 class Agent:
     """One person at one stage, with the talk so far."""
 
-    model: Any
-    """Anything with `replies(requests)`."""
+    model: ChatModel
     persona: Persona
     stage: str
     sampling: Sampling = SAMPLING
     talk: list[Message] = field(default_factory=list)
+    manner: Manner = "trained"
+    kept: int = KEPT_MESSAGES
+    """Messages of the talk that the model sees again."""
+    retriever: Retriever | None = None
+    """Where materials are looked up; None for none."""
+    memory: Memory | None = None
+    """What is remembered of earlier talks; None for nothing."""
+    defuse: bool = False
+    """Whether control tokens must be taken apart here, because the model's tokenizer is out of reach."""
+    session: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     @property
     def title(self) -> str:
@@ -46,7 +77,8 @@ class Agent:
         """The same person at another stage, with a fresh talk."""
         if stage not in self.stages:
             raise ConfigError(f'stage "{stage}" is not a stage of {self.persona.name} ({", ".join(self.stages)}).')
-        return replace(self, stage=stage, talk=[])
+        memory = replace(self.memory, stage=stage) if self.memory else None
+        return replace(self, stage=stage, talk=[], memory=memory, session=uuid.uuid4().hex)
 
     def say(self, text: str, analysis: bool = False) -> Reply:
         """Answer an utterance and remember both."""
@@ -55,37 +87,158 @@ class Agent:
 
     def again(self, analysis: bool = False) -> Reply:
         """Answer the last utterance another time."""
-        if self.talk and self.talk[-1].role == "assistant":
-            self.talk.pop()
-        if not self.talk:
-            return Reply(text="", error="nothing was said yet", finish="error")
-        return replace(self, sampling=self.sampling.model_copy(update={"seed": self.sampling.seed + 1})).answer(analysis)
+        return self.other_try().answer(analysis) if self.step_back() else nothing_said()
 
     def answer(self, analysis: bool = False) -> Reply:
         """What the person says to the talk so far."""
-        recent = self.talk[-KEPT_MESSAGES + 1 :]
-        recent = recent[1:] if recent and recent[0].role == "assistant" else recent
-        request = Request(messages=tuple(recent), persona=self.persona.id, stage=self.stage, analysis=analysis, sampling=self.sampling)
-        [(_, reply)] = list(self.model.replies([request]))
-        if reply.finish != "error":
-            self.talk.append(Message(role="assistant", content=reply.text))
+        [(_, reply)] = list(self.model.replies([self.request(analysis=analysis)]))
+        self.remember(reply)
         return reply
 
+    def stream(self, text: str, analysis: bool = False) -> Iterator[Piece | Reply]:
+        """`say`, piece by piece as it is written; the whole reply comes last."""
+        self.talk.append(Message(role="user", content=text))
+        yield from self.stream_answer(analysis)
 
-def open_agent(path: Path, persona: str = "", stage: str = "", taker: str = "") -> Agent:
+    def stream_again(self, analysis: bool = False) -> Iterator[Piece | Reply]:
+        """`again`, piece by piece."""
+        if self.step_back():
+            yield from self.other_try().stream_answer(analysis)
+        else:
+            yield nothing_said()
+
+    def stream_answer(self, analysis: bool = False) -> Iterator[Piece | Reply]:
+        """`answer`, piece by piece. An answer that is not waited for is not remembered."""
+        for part in streamed(self.model, self.request(analysis=analysis)):
+            if isinstance(part, Reply):
+                self.remember(part)
+            yield part
+
+    def step_back(self) -> bool:
+        """Take back the last answer; False if nothing was said yet."""
+        if self.talk and self.talk[-1].role == "assistant":
+            self.talk.pop()
+        return bool(self.talk)
+
+    def other_try(self) -> "Agent":
+        """The same agent and talk with other luck: a new seed, and some warmth if there was none."""
+        warmth = self.sampling.temperature or SAMPLING.temperature
+        return replace(
+            self, sampling=self.sampling.model_copy(update={"seed": self.sampling.seed + len(self.talk) + 1, "temperature": warmth})
+        )
+
+    def request(self, messages: list[Message] | None = None, analysis: bool = False, sampling: Sampling | None = None) -> Request:
+        """What the model is asked: the end of the talk, or other messages, with what is retrieved and remembered."""
+        said = list(self.talk if messages is None else messages)
+        head, said = (said[:1], said[1:]) if said and said[0].role == "system" else ([], said)
+        recent = said[-self.kept + 1 :]
+        recent = recent[1:] if recent and recent[0].role == "assistant" and len(recent) > 1 else recent
+        query = recent[-1].content if recent else ""
+        asked = self.within_context([*head, *self.remembered(query), *self.recalled(query), *recent])
+        return in_role(asked, self.persona, self.stage, self.manner, analysis=analysis, sampling=sampling or self.sampling)
+
+    def within_context(self, messages: list[Message]) -> list[Message]:
+        """One system message at most, and harmless words where the tokenizer is out of reach."""
+        system = "\n".join(message.content for message in messages if message.role == "system")
+        rest = [message for message in messages if message.role != "system"]
+        merged = [Message(role="system", content=system), *rest] if system else rest
+        return [message.model_copy(update={"content": defused(message.content)}) for message in merged] if self.defuse else merged
+
+    def remembered(self, query: str) -> list[Message]:
+        """The materials that a question calls for, as a system message."""
+        if self.retriever is None or not query:
+            return []
+        found = self.retriever.retrieve(query, self.stage, self.persona, OBJECTIVE, RETRIEVED_WORDS)
+        memories = "\n".join(material.text for material in found)
+        return [Message(role="system", content=prompt(self.persona.language, "remembered", memories=memories))] if found else []
+
+    def recalled(self, query: str) -> list[Message]:
+        """Exchanges of earlier talks that a question calls for."""
+        found = self.memory.recall(query, RECALLED, self.session) if self.memory and query else []
+        return [message for exchange in found for message in exchange.messages]
+
+    def remember(self, reply: Reply) -> None:
+        """Keep an answer in the talk, and in the memory if there is one; a failure is no answer."""
+        if reply.finish == "error":
+            return
+        question = self.talk[-1].content if self.talk and self.talk[-1].role == "user" else ""
+        self.talk.append(Message(role="assistant", content=reply.text, thought=reply.thought))
+        if self.memory and question and reply.text:
+            self.memory.keep(self.session, question, reply.text)
+
+
+def nothing_said() -> Reply:
+    """The reply where there is nothing to answer."""
+    return Reply(finish="error", error="nothing was said yet")
+
+
+class Company:
+    """The persons of a run and the models that play them, each loaded once and when first needed."""
+
+    def __init__(self, path: Path, address: ApiSettings | None = None):
+        self.run = Run.open(path)
+        self.recipe = self.run.recipe
+        self.address = address
+        """Where the persons are played, if not here: an OpenAI-compatible address."""
+        self.personas = {p.id: p for p in self.run.step("1-materials").records(Persona, "personas.jsonl")}
+        self.models: dict[str, Any] = {}
+
+    def persona(self, name: str = "") -> Persona:
+        """A person by id; without one the only person. ConfigError if there is no such, or a choice."""
+        chosen = name or (next(iter(self.personas)) if len(self.personas) == 1 else "")
+        if chosen not in self.personas:
+            found = f'no person "{name}"' if name else "several persons"
+            raise ConfigError(f"{self.run.path}: {found}; choose one with --persona: {', '.join(self.personas)}.")
+        return self.personas[chosen]
+
+    def takers(self, persona: str) -> dict[str, str]:
+        """Name of each taker that can play a person -> folder of its model; the best trained one first."""
+        named = (taker_named(name, self.recipe.mode, self.run, list(self.personas.values())) for name in (*reversed(TRAINED), *MANNERS))
+        return {taker.name: taker.models[persona] for taker in named if persona in taker.models}
+
+    def agent(self, persona: str = "", stage: str = "", taker: str = "", retrieval: bool = False, user: str = "") -> Agent:
+        """A person, by default at the last stage and played by the best trained model; `user` names whose talks are remembered."""
+        person = self.persona(persona)
+        found = {} if self.address else self.takers(person.id)
+        name = taker or next((name for name in (*reversed(TRAINED),) if name in found), "" if not self.address else "dpo")
+        if not self.address and name not in found:
+            wanted = f" named {taker}" if taker else ""
+            raise RunError(f"{self.run.path}: no trained model of {person.id}{wanted}. Finish the run with persllm run.")
+        model = self.model(found.get(name, ""))
+        agent = Agent(
+            model=model, persona=person, stage=person.stages[-1].id, sampling=suiting(model), manner=MANNERS.get(name, "trained"),
+            kept=KEPT_MESSAGES * (5 if getattr(model, "context", 1 << 30) > SMALL_CONTEXT else 1),
+            retriever=self.retriever(person) if retrieval else None,
+            memory=Memory(self.run.path / "talks" / "memory.sqlite", person.id, person.stages[-1].id, user, person.language) if user else None,
+            defuse=self.address is not None,
+        )  # fmt: skip
+        return agent.at(stage) if stage else agent
+
+    def model(self, folder: str) -> Any:
+        """The model of a folder, or the one at the address."""
+        if folder not in self.models:
+            if self.address:
+                self.models[folder] = ApiModel(self.address)
+            else:
+                from persllm.base import LocalModel
+
+                self.models[folder] = LocalModel.load(Path(folder), threads=self.recipe.threads)
+        return self.models[folder]
+
+    def retriever(self, persona: Persona) -> Retriever:
+        """The materials of a person."""
+        materials = self.run.step("1-materials").records(Material)
+        return Retriever([material for material in materials if material.persona == persona.id], persona.language)
+
+
+def suiting(model: Any) -> Sampling:
+    """The sampling that suits a model: as its own generation config says if that draws, else near the likeliest."""
+    own = getattr(getattr(model, "model", None), "generation_config", None)
+    if own is None or not own.do_sample:
+        return SAMPLING
+    return Sampling(temperature=own.temperature or 1.0, top_p=own.top_p or 1.0, max_tokens=LONG)
+
+
+def open_agent(path: Path, persona: str = "", stage: str = "", taker: str = "", retrieval: bool = False, user: str = "") -> Agent:
     """The agent of a finished run: the DPO model if there is one, else the SFT model."""
-    from persllm.base import LocalModel
-
-    run = Run.open(path)
-    personas = {p.id: p for p in run.step("1-materials").records(Persona, "personas.jsonl")}
-    chosen = persona or (next(iter(personas)) if len(personas) == 1 else "")
-    if chosen not in personas:
-        raise ConfigError(f"{path}: choose a person with --persona: {', '.join(personas)}.")
-    group = "cast" if run.recipe.mode == "cast" else chosen
-    folders = {"dpo": run.path / "7-dpo" / group / "model", "sft": run.path / "5-sft" / group / "model"}
-    found = [folder for name, folder in folders.items() if taker in ("", name) and folder.is_dir()]
-    if not found:
-        raise RunError(f"{path}: no trained model of {chosen}{f' named {taker}' if taker else ''}. Finish the run with persllm run.")
-    person = personas[chosen]
-    agent = Agent(model=LocalModel.load(found[0], threads=run.recipe.threads), persona=person, stage=person.stages[-1].id)
-    return agent.at(stage) if stage else agent
+    return Company(path).agent(persona, stage, taker, retrieval, user)

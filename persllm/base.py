@@ -18,19 +18,14 @@ import torch
 
 from persllm.config import BaseSettings
 from persllm.errors import BaseModelError
-from persllm.records import Persona, Record, Reply, Request, Usage, fingerprint
+from persllm.generation import Batch, positions_of, read
+from persllm.records import Persona, Piece, Record, Reply, Request, Usage
 from persllm.rendering import answers_to_ids, encode, end_of_turn, prompts_to_ids
 from persllm.small_base import ensure_small_base
 from persllm.store import Progress, disk_trouble, silent
 from persllm.templates import ANALYSIS_TOKEN, PROBE, ROLE_LINES, control_tokens, prelude, stage_tokens
 from persllm.thought import parted
-
-LIVE_SHARE = 0.7
-"""A batch is packed anew when fewer of its rows than this are still being written."""
-
-
-LEAST_SHARED = 16
-"""Prompts are worth reading together from so many tokens in common."""
+from persllm.writing import Writing
 
 
 class LogLikelihood(Record):
@@ -191,71 +186,33 @@ class LocalModel:
         asked = f"{prompt_tokens} tokens and {request.sampling.max_tokens} for the answer"
         return Reply(finish="error", error=f"the request has {asked}; the model holds {self.context}")
 
-    @torch.inference_mode()
     def generate(self, prompts: Sequence[list[int]], requests: Sequence[Request]) -> list[list[int]]:
         """Tokens written after each prompt, the stop token included; all rows advance together, finished ones leave."""
-        if not prompts:
-            return []
-        dice = [Dice(request) for request in requests]
-        written: list[list[int]] = [[] for _ in prompts]
-        rows = list(range(len(prompts)))
-        past, mask, logits = self.read(prompts)
-        while True:
-            tokens = draw(logits.float(), [dice[row] for row in rows])
-            for row, token in zip(rows, tokens, strict=True):
-                if not self.finished(written[row], requests[row]):
-                    written[row].append(token)
-            alive = [place for place, row in enumerate(rows) if not self.finished(written[row], requests[row])]
-            if not alive:
-                return written
-            ids = torch.tensor([[token] for token in tokens], device=mask.device)
-            if len(alive) < LIVE_SHARE * len(rows):
-                kept = torch.tensor(alive, device=mask.device)
-                rows, ids, mask = [rows[place] for place in alive], ids[kept], mask[kept]
-                past.batch_select_indices(kept)
-            mask = torch.cat([mask, mask.new_ones(len(rows), 1)], 1)
-            logits = self.model(
-                input_ids=ids, attention_mask=mask, position_ids=positions_of(mask)[:, -1:], past_key_values=past, use_cache=True
-            ).logits[:, -1]
+        batch = self.batch()
+        rows = batch.admit(prompts, requests)
+        while batch.busy:
+            batch.step()
+        return [row.written for row in rows]
 
-    def read(self, prompts: Sequence[list[int]]) -> tuple[Any, torch.Tensor, torch.Tensor]:
-        """The cache after each prompt, its attention mask, and the logits (rows, vocabulary) of what comes next.
+    def batch(self) -> Batch:
+        """An empty batch of this model's, which requests may join and leave between steps."""
+        return Batch(self.model, self.stops, self.tokenizer.pad_token_id or 0)
 
-        A long beginning that all prompts share, such as a profile, is read once.
-        """
-        from transformers import DynamicCache
-
-        past = DynamicCache(config=self.model.config)
-        shared = common_beginning([prompt[:-1] for prompt in prompts]) if len(prompts) > 1 else 0
-        shared = shared if shared >= LEAST_SHARED else 0
-        if shared:
-            self.model.base_model(
-                input_ids=torch.tensor([prompts[0][:shared]], device=self.model.device), past_key_values=past, use_cache=True
-            )
-            past.batch_repeat_interleave(len(prompts))
-        ids, own = self.padded([prompt[shared:] for prompt in prompts])
-        mask = torch.cat([own.new_ones(len(prompts), shared), own], 1)
-        logits = self.model(
-            input_ids=ids,
-            attention_mask=mask,
-            position_ids=positions_of(mask)[:, shared:],
-            past_key_values=past,
-            use_cache=True,
-            logits_to_keep=1,
-        ).logits[:, -1]
-        return past, mask, logits
-
-    def finished(self, written: list[int], request: Request) -> bool:
-        """Whether an answer is at its end."""
-        return len(written) >= request.sampling.max_tokens or (bool(written) and written[-1] in self.stops)
-
-    def padded(self, rows: Sequence[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Rows padded on the left, and their attention mask: (rows, longest)."""
-        longest = max(map(len, rows))
-        fill = self.tokenizer.pad_token_id or 0
-        ids = torch.tensor([[fill] * (longest - len(row)) + row for row in rows], device=self.model.device)
-        mask = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in rows], device=self.model.device)
-        return ids, mask
+    def stream(self, request: Request) -> Iterator[Piece | Reply]:
+        """What is written as it is written, then the whole reply."""
+        [prompt] = prompts_to_ids(self.tokenizer, [request])
+        if len(prompt) + request.sampling.max_tokens > self.context:
+            yield self.too_long(len(prompt), request)
+            return
+        batch, writing = self.batch(), Writing(self.tokenizer)
+        [row] = batch.admit([prompt], [request])
+        while batch.busy:
+            batch.step()
+            if row.written[-1] not in self.stops and (piece := writing.add(row.written[-1])):
+                yield piece
+        if piece := writing.end():
+            yield piece
+        yield self.reply(row.written, len(prompt))
 
     def log_likelihoods(
         self, requests: Sequence[Request], answers: Sequence[str], batch: int = 64, progress: Progress = silent
@@ -287,7 +244,7 @@ class LocalModel:
         unique = list(dict.fromkeys(map(tuple, prompts)))
         row_of = {prompt: row for row, prompt in enumerate(unique)}
         rows = torch.tensor([row_of[tuple(prompt)] for prompt in prompts], device=self.model.device)
-        past, mask, first = self.read([list(prompt) for prompt in unique])
+        past, mask, first = read(self.model, [list(prompt) for prompt in unique], self.tokenizer.pad_token_id or 0)
         longest = max(map(len, endings))
         targets = torch.tensor([ending + [0] * (longest - len(ending)) for ending in endings], device=mask.device)
         own = torch.tensor([[1] * len(ending) + [0] * (longest - len(ending)) for ending in endings], device=mask.device)
@@ -301,49 +258,6 @@ class LocalModel:
         wanted = logits[own.bool()].float()
         chosen = wanted.gather(1, targets[own.bool()].unsqueeze(1)).squeeze(1) - wanted.logsumexp(1)
         return torch.zeros_like(targets, dtype=torch.float64).masked_scatter(own.bool(), chosen.double()).sum(1).tolist()
-
-
-class Dice:
-    """The luck of one request: one number in [0, 1) per token, from its seed and content, whatever batch it is in."""
-
-    def __init__(self, request: Request):
-        self.temperature, self.top_p = request.sampling.temperature, request.sampling.top_p
-        seed = int(fingerprint([request.sampling.seed, request.identity]), 16) >> 1
-        generator = torch.Generator().manual_seed(seed)
-        self.numbers = iter(torch.rand(request.sampling.max_tokens + 1, generator=generator).tolist()) if self.temperature > 0 else None
-
-    def roll(self) -> float:
-        """The next number; 0 where none is needed."""
-        return next(self.numbers, 0.0) if self.numbers else 0.0
-
-
-def draw(logits: torch.Tensor, dice: Sequence[Dice]) -> list[int]:
-    """The next token of each row, from logits (rows, vocabulary): the likeliest, or drawn at the row's temperature within its top_p."""
-    likeliest = logits.argmax(1).tolist()
-    if all(die.temperature <= 0 for die in dice):
-        return likeliest
-    column = {"device": logits.device, "dtype": torch.float64}
-    temperature = torch.tensor([[die.temperature or 1.0] for die in dice], **column)
-    chances = (logits.double() / temperature).softmax(1)
-    order = torch.arange(logits.shape[1], device=logits.device).expand_as(chances)
-    if any(die.top_p < 1 for die in dice):
-        chances, order = chances.sort(dim=1, descending=True, stable=True)
-    sums = chances.cumsum(1)
-    mass = sums.gather(1, (sums >= torch.tensor([[min(die.top_p, 1.0)] for die in dice], **column) - 1e-12).int().argmax(1, keepdim=True))
-    aims = torch.tensor([[die.roll()] for die in dice], **column) * mass
-    drawn = order.gather(1, (sums > aims).int().argmax(1, keepdim=True)).squeeze(1).tolist()
-    return [token if die.temperature > 0 else best for token, best, die in zip(drawn, likeliest, dice, strict=True)]
-
-
-def common_beginning(rows: Sequence[list[int]]) -> int:
-    """Number of tokens with which all rows begin."""
-    low, high = min(rows), max(rows)
-    return next((place for place, (one, other) in enumerate(zip(low, high, strict=False)) if one != other), len(low))
-
-
-def positions_of(mask: torch.Tensor) -> torch.Tensor:
-    """Position of every token in its own row, not counting the padding."""
-    return mask.cumsum(1).sub(1).clamp(min=0)
 
 
 def with_like_prompts(prompts: Sequence[list[int]], batch: int) -> Iterator[list[int]]:

@@ -6,7 +6,8 @@ why; it is never kept and never data. What every further call would meet as well
 model or address) is a ModelError at once. When the caller stops, by Ctrl-C or by leaving the loop, all calls
 in flight are cancelled and no further one is made.
 
-Limits: replies come whole, not streamed; the server's limits are met by waiting, not foreseen.
+A single request can also be streamed. Limits: what is streamed is not kept; the server's limits are met by
+waiting, not foreseen.
 """
 
 import asyncio
@@ -23,7 +24,7 @@ from urllib.parse import urlsplit
 
 from persllm.config import ApiSettings
 from persllm.errors import ModelError, RunError
-from persllm.records import Record, Reply, Request, Usage, fingerprint
+from persllm.records import Piece, Record, Reply, Request, Usage, fingerprint
 
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 INLINE_THOUGHT = re.compile(r"\s*<think>(.*?)</think>\s*", re.DOTALL)
@@ -41,6 +42,17 @@ class ChatModel(Protocol):
         A call that fails yields a Reply with finish `error`. Closing the iterator stops all work.
         """
         ...
+
+
+def streamed(model: ChatModel, request: Request) -> Iterator[Piece | Reply]:
+    """What a model writes as it writes it, then the whole reply; a model that cannot stream says all at once."""
+    if hasattr(model, "stream"):
+        yield from model.stream(request)
+        return
+    [(_, reply)] = list(model.replies([request]))
+    if reply.text or reply.thought:
+        yield Piece(text=reply.text, thought=reply.thought)
+    yield reply
 
 
 class ScriptedModel:
@@ -178,18 +190,40 @@ class ApiModel:
         clean = text.replace(self.key, "***") if self.key else text
         return re.sub(r"\s+", " ", clean).strip()[:ERROR_LENGTH]
 
+    def stream(self, request: Request) -> Iterator[Piece | Reply]:
+        """What is written as it is written, then the whole reply; nothing of it is kept on disk."""
+        import openai
+
+        direct = {"http_client": openai.DefaultHttpxClient(trust_env=False)} if self.is_local else {}
+        text, finish = Piece(), "stop"
+        try:
+            with (
+                openai.OpenAI(**self.connection(), **direct) as client,
+                client.chat.completions.create(**payload(self.settings.model, request), stream=True) as chunks,
+            ):
+                for choice in (chunk.choices[0] for chunk in chunks if chunk.choices):
+                    finish = choice.finish_reason or finish
+                    thought = getattr(choice.delta, "reasoning_content", None) or getattr(choice.delta, "reasoning", None) or ""
+                    piece = Piece(text=choice.delta.content or "", thought=thought)
+                    if piece.text or piece.thought:
+                        text = Piece(text=text.text + piece.text, thought=text.thought + piece.thought)
+                        yield piece
+        except openai.OpenAIError as error:
+            yield Reply(finish="error", text=text.text, error=self.scrub(f"{type(error).__name__}: {error}"))
+            return
+        yield Reply(text=text.text.strip(), thought=text.thought.strip(), finish="length" if finish == "length" else "stop")
+
+    def connection(self) -> dict[str, Any]:
+        """What every client is made with: it retries what may pass, with back-off, and waits as `Retry-After` says."""
+        settings = self.settings
+        return {"base_url": settings.url, "api_key": self.key or "none", "timeout": settings.timeout, "max_retries": settings.retries}
+
     def client(self) -> Any:
-        """The client: it retries what may pass, with back-off, and waits as `Retry-After` says."""
+        """The client for many calls at once."""
         import openai
 
         direct = {"http_client": openai.DefaultAsyncHttpxClient(trust_env=False)} if self.is_local else {}
-        return openai.AsyncOpenAI(
-            base_url=self.settings.url,
-            api_key=self.key or "none",
-            timeout=self.settings.timeout,
-            max_retries=self.settings.retries,
-            **direct,
-        )
+        return openai.AsyncOpenAI(**self.connection(), **direct)
 
     async def ask(self, client: Any, request: Request) -> Reply:
         """One call; what goes wrong comes back as an error Reply, or as a ModelError if it would meet every call."""

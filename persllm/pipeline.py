@@ -217,7 +217,7 @@ def constructor_settings(recipe: Recipe) -> dict[str, Any]:
     """Settings and wordings of the constructor; where the annotator stands and how fast it is asked changes nothing."""
     constructor = recipe.constructor.model_dump(mode="json", exclude={"api": {"url", "key_variable", "concurrency", "timeout", "retries"}})
     extractive = recipe.constructor.engine == "extractive"
-    texts = wordings_fingerprint() if extractive else prompts_fingerprint(without=("prompted",))
+    texts = wordings_fingerprint() if extractive else prompts_fingerprint(without=("prompted", "remembered"))
     return {"constructor": constructor, "texts": texts, "held_out": None if extractive else recipe.mixture.held_out_materials}
 
 

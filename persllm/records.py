@@ -288,6 +288,13 @@ class Reply(Record):
     """Why there is no text, if finish is `error`."""
 
 
+class Piece(Record):
+    """A part of a reply that is still being written."""
+
+    text: str = ""
+    thought: str = ""
+
+
 class Answer(Record):
     """A taker's answer to a test item."""
 

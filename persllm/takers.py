@@ -18,6 +18,11 @@ from persllm.store import Run
 TRAINED = {"sft": "5-sft", "dpo": "7-dpo"}
 """Trained taker -> the step that makes it."""
 
+Manner = Literal["plain", "prompted", "trained"]
+"""How a model learns who answers: not at all, by words, by the template's variables."""
+MANNERS: dict[str, Manner] = {"base": "plain", "prompted": "prompted"}
+"""Taker -> its manner; all others are trained."""
+
 
 class Examinee(Protocol):
     """A model that can answer and say how likely it finds an answer, such as `persllm.base.LocalModel`."""
@@ -38,8 +43,7 @@ class Taker:
     """One who sits the examination."""
 
     name: str
-    manner: Literal["plain", "prompted", "trained"]
-    """How it learns who answers: not at all, by words, by the template's variables."""
+    manner: Manner
     personas: Mapping[str, Persona]
     models: Mapping[str, str]
     """Id of a person -> folder of the model that answers for that person; a person may be missing."""
@@ -48,9 +52,14 @@ class Taker:
         self, messages: Sequence[Message], persona: str, stage: str, prefill: str = "", sampling: Sampling | None = None
     ) -> Request:
         """A question to a person at a stage, as this taker is asked it."""
-        known = {"persona": persona, "stage": stage} if self.manner == "trained" else {}
-        asked = prompted(messages, self.personas[persona], stage) if self.manner == "prompted" else tuple(messages)
-        return Request(messages=asked, prefill=prefill, sampling=sampling or Sampling(), **known)
+        return in_role(messages, self.personas[persona], stage, self.manner, prefill=prefill, sampling=sampling or Sampling())
+
+
+def in_role(messages: Sequence[Message], persona: Persona, stage: str, manner: Manner, **others: Any) -> Request:
+    """A question to a person at a stage, told in that manner who is to answer; `others` are further fields of the request."""
+    known = {"persona": persona.id, "stage": stage} if manner == "trained" else {}
+    asked = prompted(messages, persona, stage) if manner == "prompted" else tuple(messages)
+    return Request(messages=asked, **known, **others)
 
 
 def prompted(messages: Sequence[Message], persona: Persona, stage_id: str) -> tuple[Message, ...]:
@@ -65,19 +74,17 @@ def prompted(messages: Sequence[Message], persona: Persona, stage_id: str) -> tu
 
 def takers_of(recipe: Recipe, run: Run, personas: Sequence[Persona]) -> list[Taker]:
     """The takers of a run, as the recipe names them; one that was never trained is left out."""
+    found = [taker_named(name, recipe.mode, run, personas) for name in recipe.evaluation.takers]
+    return [taker for taker in found if taker.models]
+
+
+def taker_named(name: str, mode: str, run: Run, personas: Sequence[Persona]) -> Taker:
+    """A taker of a run, with as many models as there are."""
     by_id = {persona.id: persona for persona in personas}
-    base = str(run.path / "0-base" / "model")
-    found = []
-    for name in recipe.evaluation.takers:
-        if name in TRAINED:
-            folders = {p: run.path / TRAINED[name] / ("cast" if recipe.mode == "cast" else p) / "model" for p in by_id}
-            models = {p: str(folder) for p, folder in folders.items() if folder.is_dir()}
-        else:
-            models = {p: base for p in by_id}
-        if models:
-            manner = {"base": "plain", "prompted": "prompted"}.get(name, "trained")
-            found.append(Taker(name=name, manner=manner, personas=by_id, models=models))
-    return found
+    base = run.path / "0-base" / "model"
+    folders = {p: run.path / TRAINED[name] / ("cast" if mode == "cast" else p) / "model" if name in TRAINED else base for p in by_id}
+    models = {p: str(folder) for p, folder in folders.items() if folder.is_dir()}
+    return Taker(name=name, manner=MANNERS.get(name, "trained"), personas=by_id, models=models)
 
 
 def open_local(folder: str, threads: int) -> Examinee:

@@ -9,11 +9,17 @@ Limits: the content of messages is text, not a list of parts.
 """
 
 import json
+import re
 from collections.abc import Sequence
 
 from persllm.records import Persona
 
 ANALYSIS_TOKEN = "<|analysis|>"
+MARKER = re.compile(
+    r"<[|｜][^<>\n]{0,80}?[|｜]>|</?s>|</?(?:bos|eos|pad|unk|start_of_turn|end_of_turn|think|tool_call)>|\[/?(?:INST|SYSTEM_PROMPT|TOOL_CALLS)\]|<</?SYS>>",
+    re.IGNORECASE,
+)
+"""Control tokens as the families of models write them."""
 PROBE = "qzqz"
 """A text that no template contains."""
 ROLE_LINES = (
@@ -61,6 +67,15 @@ def control_tokens(personas: Sequence[Persona]) -> list[str]:
 def is_control_token(token: str) -> bool:
     """Whether a token of a vocabulary is one of ours."""
     return token == ANALYSIS_TOKEN or token.startswith("<|stage:")
+
+
+def defused(text: str) -> str:
+    """A text in which nothing is a control token or a role marker any more, for a model whose tokenizer is not at hand.
+
+    Marks of the usual forms are parted by a blank, so that people still see what was written. A model in memory
+    needs no such thing: its typed tokens stay plain text.
+    """
+    return MARKER.sub(lambda found: f"{found[0][0]} {found[0][1:]}", text)
 
 
 def line_of(persona: Persona) -> str:

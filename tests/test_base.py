@@ -8,9 +8,10 @@ import torch
 from toy_base import ADA, BO, TOY, build_toy, said
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from persllm.base import LocalModel, add_control_tokens, described_by, draw, prepare_base
+from persllm.base import LocalModel, add_control_tokens, described_by, prepare_base
 from persllm.config import BaseSettings
 from persllm.errors import BaseModelError
+from persllm.generation import draw
 from persllm.records import Message, Request, Sampling
 from persllm.templates import ROLE_LINES
 
