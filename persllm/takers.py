@@ -79,11 +79,13 @@ def takers_of(recipe: Recipe, run: Run, personas: Sequence[Persona]) -> list[Tak
 
 
 def taker_named(name: str, mode: str, run: Run, personas: Sequence[Persona]) -> Taker:
-    """A taker of a run, with as many models as there are."""
+    """A taker of a run, with as many models as were trained."""
     by_id = {persona.id: persona for persona in personas}
-    base = run.path / "0-base" / "model"
-    folders = {p: run.path / TRAINED[name] / ("cast" if mode == "cast" else p) / "model" if name in TRAINED else base for p in by_id}
-    models = {p: str(folder) for p, folder in folders.items() if folder.is_dir()}
+    if name in TRAINED:
+        folders = {p: run.path / TRAINED[name] / ("cast" if mode == "cast" else p) / "model" for p in by_id}
+        models = {p: str(folder) for p, folder in folders.items() if folder.is_dir()}
+    else:
+        models = {p: str(run.path / "0-base" / "model") for p in by_id}
     return Taker(name=name, manner=MANNERS.get(name, "trained"), personas=by_id, models=models)
 
 

@@ -25,7 +25,7 @@ def requests(count: int) -> list[Request]:
             persona="ada",
             stage="late",
             sampling=Sampling(max_tokens=3 + place % 7, temperature=float(place % 2), seed=place),
-        )  # fmt: skip
+        )
         for place in range(count)
     ]
 
