@@ -11,10 +11,11 @@ from pathlib import Path
 from persllm.errors import MaterialError
 from persllm.passages import Passage, SourceReader
 from persllm.records import Dropped, Record
-from persllm.sources import text
+from persllm.sources import columns, discord, openai, sharegpt, slack, telegram, text, wechat, whatsapp
 from persllm.sources.bounded import head_of
 
 READERS: tuple[SourceReader, ...] = (
+    whatsapp, telegram, discord, slack, wechat, openai, sharegpt, columns,
     text,
 )  # fmt: skip
 """Every format, the more particular first: the first that recognises a file reads it."""
