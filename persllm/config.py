@@ -41,25 +41,66 @@ class BaseSettings(Settings):
     """Peak rate of the pretraining of the small base."""
 
 
-class ApiSettings(Settings):
-    """An OpenAI-compatible address."""
+class AddressSettings(Settings):
+    """One OpenAI-compatible address, and how much is asked of it at once."""
 
     url: str = ""
     """For instance `http://127.0.0.1:8000/v1`."""
     model: str = ""
-    """The name the server knows the model by."""
+    """The name the server knows the model by; in `constructor.apis` empty means that of `constructor.api`."""
     key_variable: str = "OPENAI_API_KEY"
     """Environment variable that holds the key; servers on this machine need none."""
+    weight: float = Field(1.0, gt=0.0)
+    """Share of the calls, against the other addresses."""
     concurrency: int = Field(8, ge=1)
     """Calls in flight at once."""
-    timeout: float = 120.0
+    requests_per_minute: int = Field(0, ge=0)
+    """No more calls than this begin within a minute; 0 for no limit."""
+    tokens_per_minute: int = Field(0, ge=0)
+    """No more tokens than this, of prompts and replies, within a minute; 0 for no limit."""
+    timeout: float = Field(120.0, gt=0.0)
     """Seconds until a call counts as failed."""
     retries: int = Field(4, ge=0)
-    """Further tries after a failure that may pass (429, 5xx, cut connection)."""
+    """Further tries after a failure that may pass (429, 5xx, cut connection, time-out)."""
+    break_after: int = Field(10, ge=1)
+    """So many failures in a row and the address is left alone for a while; others take over."""
+    rest: float = Field(2.0, ge=0.0)
+    """Seconds of the first such rest; each failed probe after it doubles the next."""
+    structured: bool = True
+    """Ask for structured output; an address that refuses it is noticed and asked without."""
+
+
+class ApiSettings(AddressSettings):
+    """The model that annotates, at an OpenAI-compatible address."""
+
     temperature: float = 0.7
     """Sampling temperature."""
     max_tokens: int = 1024
-    """Longest reply."""
+    """Longest reply, with the reasoning of a model that thinks."""
+
+
+class PriceSettings(Settings):
+    """What a model costs, per million tokens."""
+
+    input: float = Field(0.0, ge=0.0)
+    """Price of a million tokens of prompts."""
+    output: float = Field(0.0, ge=0.0)
+    """Price of a million tokens of replies, reasoning counted."""
+
+
+class BudgetSettings(Settings):
+    """What a run may spend on its annotator: no call begins that could pass one of these; 0 for no limit."""
+
+    money: float = Field(0.0, ge=0.0)
+    """At most so much money, by the price table."""
+    tokens: int = Field(0, ge=0)
+    """At most so many tokens, of prompts and replies."""
+    calls: int = Field(0, ge=0)
+    """At most so many calls, failed ones counted."""
+    currency: str = "USD"
+    """What the prices are in; only shown."""
+    prices: dict[str, PriceSettings] = Field({})
+    """Model -> its price, under the name by which the server knows it."""
 
 
 class ConstructorSettings(Settings):
@@ -84,6 +125,12 @@ class ConstructorSettings(Settings):
     subjective_words: int = 500
     """Budget of retrieved speech per answer."""
     api: ApiSettings = ApiSettings()
+    apis: tuple[AddressSettings, ...] = ()
+    """Further addresses of the same model; they share the calls with `api`, or do without it if `api.url` is empty."""
+    runner: Literal["local", "ray"] = "local"
+    """For `llm`, where calls are made from: this process, or the nodes of a Ray cluster."""
+    shards: int = Field(2, ge=1)
+    """For `ray`: workers that share the items and the limits among them."""
 
 
 class MixtureSettings(Settings):
@@ -189,6 +236,7 @@ class Recipe(Settings):
     """CPU threads of the models; part of the settings because sums depend on it."""
     base: BaseSettings = BaseSettings()
     constructor: ConstructorSettings = ConstructorSettings()
+    budget: BudgetSettings = BudgetSettings()
     mixture: MixtureSettings = MixtureSettings()
     sft: SftSettings = SftSettings()
     dpo: DpoSettings = DpoSettings()

@@ -30,5 +30,9 @@ class ModelError(PersllmError):
     """A model one talks to does not answer as it should: address, key, refusal, time-out."""
 
 
+class BudgetError(PersllmError):
+    """What a run may spend on its annotator is spent."""
+
+
 class TrainingError(PersllmError):
     """Training cannot go on: loss is not a number, no samples, no memory."""

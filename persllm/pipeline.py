@@ -17,7 +17,7 @@ from typing import Any
 
 import persllm
 from persllm import dataset, general, materials, pairs
-from persllm.config import Recipe
+from persllm.config import AddressSettings, Recipe
 from persllm.errors import ConfigError, MaterialError, RunError
 from persllm.gold import gold_items
 from persllm.prompts import prompts_fingerprint
@@ -215,7 +215,8 @@ class Step:
 
 def constructor_settings(recipe: Recipe) -> dict[str, Any]:
     """Settings and wordings of the constructor; where the annotator stands and how fast it is asked changes nothing."""
-    constructor = recipe.constructor.model_dump(mode="json", exclude={"api": {"url", "key_variable", "concurrency", "timeout", "retries"}})
+    ways = {"apis": True, "runner": True, "shards": True, "api": set(AddressSettings.model_fields) - {"model"}}
+    constructor = recipe.constructor.model_dump(mode="json", exclude=ways)
     extractive = recipe.constructor.engine == "extractive"
     texts = wordings_fingerprint() if extractive else prompts_fingerprint(without=("prompted", "remembered"))
     return {"constructor": constructor, "texts": texts, "held_out": None if extractive else recipe.mixture.held_out_materials}
@@ -382,7 +383,7 @@ def annotator(work: Work) -> Iterator[Callable[[Persona], Any]]:
     from persllm.construct_llm import LlmConstructor
 
     held = materials.held_out_materials(everything, work.recipe.mixture.held_out_materials)
-    with contextlib.closing(ApiModel(settings.api, work.cache / "calls")) as model:
+    with contextlib.closing(ApiModel(settings.api, work.cache / "calls", settings.apis)) as model:
         yield lambda p: LlmConstructor(p, everything, settings, model, held)
 
 

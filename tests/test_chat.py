@@ -22,7 +22,7 @@ def request(text: object, **fields) -> Request:
 
 
 def api(server: FakeServer, cache: Path | None = None, **settings) -> ApiModel:
-    return ApiModel(ApiSettings(**{"url": server.url, "model": "fake", "retries": 1, "timeout": 5.0} | settings), cache)
+    return ApiModel(ApiSettings(**{"url": server.url, "model": "fake", "retries": 1, "timeout": 5.0, "rest": 0.01} | settings), cache)
 
 
 def one(server: FakeServer, **settings) -> Reply:

@@ -5,9 +5,11 @@ calls are done. Items with a failed call come last, after one more try, so that 
 owes them again.
 """
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+import itertools
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from persllm.chat import ChatModel
 from persllm.errors import ModelError
@@ -32,15 +34,12 @@ def carry_out(model: ChatModel, items: Sequence[Item], start: Callable[[Item], J
     """
     line = Line(model)
     failed: list[Item] = []
-    for window in windows(items):
-        for item, made in line.done(window, start):
-            if any(entry.reason == CALL_FAILED for entry in made[1]):
-                failed.append(item)
-            else:
-                yield item, made
-    again: list[tuple[Item, Made]] = []
-    for window in windows(failed):
-        again += line.done(window, start)
+    for item, made in line.done(items, start):
+        if any(entry.reason == CALL_FAILED for entry in made[1]):
+            failed.append(item)
+        else:
+            yield item, made
+    again = list(line.done(failed, start))
     if line.last_error and not line.succeeded:
         raise ModelError(
             f"not one of the calls succeeded; the last failed with: {line.last_error}. Mend the server or constructor.api and run again."
@@ -48,9 +47,78 @@ def carry_out(model: ChatModel, items: Sequence[Item], start: Callable[[Item], J
     yield from again
 
 
-def windows(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
-    """The items in pieces that are worked on together."""
-    return (items[place : place + WINDOW] for place in range(0, len(items), WINDOW))
+class Running(Generic[Item]):
+    """A job under way: what it asks for, and what has come."""
+
+    def __init__(self, item: Item, job: Job):
+        self.item, self.job = item, job
+        self.asked: list[Request] = next(job)
+        self.got: dict[int, Reply] = {}
+        self.made: Made | None = None
+
+    @property
+    def waits(self) -> bool:
+        """Whether a reply is missing."""
+        return self.made is None and len(self.got) < len(self.asked)
+
+    def go_on(self) -> None:
+        """Hand all replies to the job: it asks for more, or ends with `made`."""
+        replies, self.got = [self.got[number] for number in range(len(self.asked))], {}
+        try:
+            self.asked = self.job.send(replies)
+        except StopIteration as end:
+            self.made = end.value
+
+
+class Shift(Generic[Item]):
+    """The jobs of many items: at most `WINDOW` under way, a new one begun as one ends."""
+
+    def __init__(self, items: Iterable[Item], start: Callable[[Item], Job]):
+        self.coming, self.start = iter(items), start
+        self.under_way = 0
+        self.to_ask: deque[tuple[Running[Item], int]] = deque()
+        self.places: dict[int, tuple[Running[Item], int]] = {}
+        """Place of a request -> the job that asked, and which of its requests it is."""
+        self.ended: deque[tuple[Item, Made]] = deque()
+
+    def requests(self) -> Iterator[Request | None]:
+        """What the jobs ask for, as there is room; None while all of them wait for replies."""
+        for place in itertools.count():
+            self.begin_jobs()
+            if self.to_ask:
+                running, number = self.places[place] = self.to_ask.popleft()
+                yield running.asked[number]
+            elif self.under_way:
+                yield None
+            else:
+                return
+
+    def begin_jobs(self) -> None:
+        """Begin jobs until one asks for something."""
+        while not self.to_ask and self.under_way < WINDOW:
+            item = next(self.coming, None)
+            if item is None:
+                return
+            self.under_way += 1
+            self.follow(Running(item, self.start(item)))
+
+    def arrived(self, place: int, reply: Reply) -> None:
+        """Bring a reply to its job."""
+        running, number = self.places.pop(place)
+        running.got[number] = reply
+        if not running.waits:
+            running.go_on()
+            self.follow(running)
+
+    def follow(self, running: Running[Item]) -> None:
+        """Take up what a job asks for, or what it has made."""
+        while running.made is None and not running.asked:
+            running.go_on()
+        if running.made is None:
+            self.to_ask.extend((running, number) for number in range(len(running.asked)))
+        else:
+            self.under_way -= 1
+            self.ended.append((running.item, running.made))
 
 
 class Line:
@@ -60,31 +128,16 @@ class Line:
         self.model = model
         self.succeeded, self.strikes, self.last_error = False, 0, ""
 
-    def done(self, items: Sequence[Item], start: Callable[[Item], Job]) -> Iterator[tuple[Item, Made]]:
+    def done(self, items: Iterable[Item], start: Callable[[Item], Job]) -> Iterator[tuple[Item, Made]]:
         """Every item with what its job returned, in the order in which the jobs end."""
-        jobs = [(item, start(item)) for item in items]
-        asked = {place: next(job) for place, (_, job) in enumerate(jobs)}
-        while asked:
-            coming, asked = asked, {}
-            for place, replies in self.answers(coming):
-                item, job = jobs[place]
-                try:
-                    asked[place] = job.send(replies)
-                except StopIteration as end:
-                    yield item, end.value
-
-    def answers(self, asked: dict[int, list[Request]]) -> Iterator[tuple[int, list[Reply]]]:
-        """(job, all its replies) as soon as the last of them is there."""
-        places = [(job, number) for job, requests in asked.items() for number in range(len(requests))]
-        got: dict[int, dict[int, Reply]] = {job: {} for job in asked}
-        requests = [asked[job][number] for job, number in places]
-        with closing(self.model.replies(requests)) as replies:
+        shift = Shift(items, start)
+        with closing(self.model.replies(shift.requests())) as replies:
             for place, reply in replies:
                 self.count(reply)
-                job, number = places[place]
-                got[job][number] = reply
-                if len(got[job]) == len(asked[job]):
-                    yield job, [got[job][n] for n in range(len(asked[job]))]
+                shift.arrived(place, reply)
+                while shift.ended:
+                    yield shift.ended.popleft()
+        yield from shift.ended
 
     def count(self, reply: Reply) -> None:
         """Keep the score of failures."""
