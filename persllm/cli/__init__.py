@@ -15,6 +15,7 @@ from persllm.errors import PersllmError
 
 VERBS = (
     persona.new,
+    persona.ingest,
     persona.check,
     runs.run,
     runs.show,

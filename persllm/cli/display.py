@@ -28,6 +28,12 @@ class Display:
     @contextlib.contextmanager
     def step(self, step) -> Iterator:
         """A bar for one step."""
+        with self.bar(step.title) as progress:
+            yield progress
+
+    @contextlib.contextmanager
+    def bar(self, title: str) -> Iterator:
+        """A bar for a piece of work with that title; gives its Progress."""
         import time
 
         from rich.console import Console
@@ -37,11 +43,11 @@ class Display:
         console = Console(stderr=True)
         columns = (TextColumn("{task.description:24}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
         with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
-            task = bars.add_task(step.title, total=None)
+            task = bars.add_task(title, total=None)
             if not console.is_terminal:
-                print(f"{step.title} ...", file=sys.stderr, flush=True)
+                print(f"{title} ...", file=sys.stderr, flush=True)
             yield lambda done, total: bars.update(task, completed=done, total=total)
-        self.times.append((step.title, time.monotonic() - started))
+        self.times.append((title, time.monotonic() - started))
 
     def table(self) -> None:
         """The time of each step that was done now."""

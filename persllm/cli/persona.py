@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Optional
 
 import typer
 
@@ -15,6 +15,32 @@ def new(directory: Annotated[Path, typer.Argument(help="The folder to make.")]) 
 
     recipe = write_starter(directory)
     print(f"{directory}: a person to begin with. Try it: persllm run {recipe}")
+
+
+def ingest(
+    sources: Annotated[list[Path], typer.Argument(help="Files and folders: books, letters, chats, films, in any known format.")],
+    person: Annotated[str, typer.Option("--person", help="The person's name, as the sources have it.")],
+    into: Annotated[Path, typer.Option("--into", help="The persona folder to make, or to add to.")],
+    alias: Annotated[Optional[list[str]], typer.Option("--alias", help="Another form of the name. May be repeated.")] = None,
+    format_: Annotated[str, typer.Option("--format", help="Format of all sources; recognised if not given.")] = "",
+    language: Annotated[str, typer.Option(help="en or zh; told by the text if not given.")] = "",
+    stages: Annotated[
+        str, typer.Option(help="chapter, file, propose, or ranges: early:1800-1810,late:1811- (years, or chapters 1-20).")
+    ] = "",
+    kind: Annotated[str, typer.Option(help="speech, experience or knowledge, if all sources are that.")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Read everything, say what would be made, change nothing.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a persona folder of books, letters, chats or films; `persllm run` takes it as it is."""
+    from persllm.cli.display import Display
+    from persllm.cli.ingested import lines_of
+    from persllm.ingestion import ingest as make
+    from persllm.ingestion import request_of
+
+    request = request_of(sources, person, alias or (), format_, language, stages, kind)
+    with Display().bar("reading the sources") as progress:
+        made = make(request, into, dry_run, progress)
+    print(made.model_dump_json(indent=2) if as_json else "\n".join(lines_of(made)))
 
 
 def check(

@@ -17,5 +17,10 @@ def write_starter(directory: Path) -> Path:
     with disk_trouble(directory):
         shutil.copytree(HERE, directory, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__*"))
         recipe = directory / "recipe.yaml"
-        recipe.write_text(f"name: {json.dumps(directory.resolve().name)}\n{recipe.read_text(encoding='utf-8')}", encoding="utf-8")
+        recipe.write_text(recipe_for(directory.resolve().name), encoding="utf-8")
     return recipe
+
+
+def recipe_for(name: str) -> str:
+    """The text of a recipe of that name for the one person in whose folder it stands."""
+    return f"name: {json.dumps(name)}\n{(HERE / 'recipe.yaml').read_text(encoding='utf-8')}"

@@ -1,0 +1,31 @@
+"""What `persllm ingest` tells when it is done."""
+
+from collections.abc import Iterator
+
+from persllm.ingestion import Ingested
+
+
+def lines_of(made: Ingested) -> Iterator[str]:
+    """The report, line by line."""
+    for source in made.sources:
+        if source.name in made.added:
+            yield f"{source.name}: {source.format}, {source.materials} materials"
+            yield f"  read so because: {source.reason}"
+    for name in made.kept:
+        yield f"{name}: is in the folder already"
+    for stage, kinds in made.counts.items():
+        yield f"stage {stage}: {', '.join(f'{count} {kind}' for kind, count in sorted(kinds.items()))}"
+    if made.review:
+        yield f"in doubt: {made.review} pieces wait in review.jsonl with the reason"
+    for reason, count in made.dropped.items():
+        yield f"left out: {count}, {reason} (dropped.jsonl)"
+    if made.to_confirm and made.written:
+        yield f"look at persona.yaml: {'; '.join(made.to_confirm)}"
+    for line in made.verdict:
+        yield f"doctor: {line}"
+    if made.written:
+        yield f"{made.folder}: ready. Try it: persllm run {made.folder}/recipe.yaml"
+    elif not made.added:
+        yield f"{made.folder}: nothing new."
+    else:
+        yield f"{made.folder}: nothing was written (dry run)."

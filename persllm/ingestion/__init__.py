@@ -1,0 +1,119 @@
+"""Any sources about a person to a persona folder that `persllm run` takes as it is.
+
+    sources -> passages (persllm.sources) -> who said it (novels) -> exchanges -> stage and kind -> folder
+
+The folder is written whole or not at all. What is unsure is not guessed: it stands in review.jsonl with the reason,
+and what could not be read stands in dropped.jsonl with its place.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+from persllm.errors import MaterialError
+from persllm.ingestion.collect import Collected, collect
+from persllm.ingestion.folder import Folder
+from persllm.ingestion.people import Person
+from persllm.ingestion.pieces import Piece, pieces_of
+from persllm.ingestion.request import Request, request_of
+from persllm.ingestion.result import Ingested
+from persllm.ingestion.stages import Stages, stages_for
+from persllm.passages import Passage
+from persllm.records import Dropped
+from persllm.sources import read_path
+from persllm.store import Progress, silent
+
+__all__ = ["Ingested", "Request", "ingest", "request_of"]
+
+MOST_NAMED = 8
+"""Speakers named where nobody is the person."""
+
+
+def ingest(request: Request, into: Path, dry_run: bool = False, progress: Progress = silent) -> Ingested:
+    """Make a persona folder of sources, or add them to one; MaterialError in one line if that cannot be done.
+
+    `progress` is called with bytes done and bytes in all.
+    """
+    found, dropped = collect(request.sources, request.format)
+    folder = Folder(into, request)
+    new = [source for source in found if not folder.holds(source)]
+    person = Person(folder.name, folder.aliases, folder.language)
+    pieces, read = read_all(new, person, request, progress)
+    if new and all(piece.doubt for piece in pieces):
+        raise MaterialError(nothing_found(person, found, read.speakers))
+    stages = stages_for(request.stages, folder.stages, pieces)
+    placed, unsure = place(pieces, stages)
+    if new and not placed:
+        raise MaterialError(
+            f"nothing could be placed in a stage: {unsure[0].doubt}. Give other --stages; without, everything is one stage."
+        )
+    return folder.write(placed, unsure, [*dropped, *read.dropped], new, found, stages, person, dry_run)
+
+
+class Reading:
+    """What was seen while the sources were read."""
+
+    def __init__(self) -> None:
+        self.dropped: list[Dropped] = []
+        self.speakers: Counter[str] = Counter()
+
+
+def read_all(sources: Sequence[Collected], person: Person, request: Request, progress: Progress) -> tuple[list[Piece], Reading]:
+    """The pieces of all sources in their order, and what was seen on the way."""
+    read, pieces = Reading(), []
+    done, total = 0, sum(source.size for source in sources)
+    for source in sources:
+        progress(done, total)
+        pieces += pieces_of(watched(source, read, person, partial(within, progress, done, source.size, total)), person, source, request)
+        done += source.size
+    progress(done, total)
+    return pieces, read
+
+
+def within(progress: Progress, before: int, size: int, total: int, done: int) -> None:
+    """Progress inside a source of `size` bytes, of which about `done` were read."""
+    progress(before + min(done, size), total)
+
+
+def watched(source: Collected, read: Reading, person: Person, progress: Callable[[int], None]) -> Iterator[Passage]:
+    """The passages of a source, their places relative to what the user named; what is dropped is kept apart."""
+    size = 0
+    for found in readable(source):
+        if isinstance(found, Dropped):
+            read.dropped.append(found.model_copy(update={"item": source.named(found.item)}))
+            continue
+        size += len(found.text.encode())
+        progress(size)
+        if found.speaker:
+            read.speakers[found.speaker] += 1
+        person.see(found)
+        yield found.model_copy(update={"source": source.named(found.source)})
+
+
+def readable(source: Collected) -> Iterator[Passage | Dropped]:
+    """What the reader of a source yields; a file in a folder that cannot be read any further is dropped there."""
+    try:
+        yield from read_path(source.path, source.format)
+    except MaterialError as error:
+        if source.asked_for:
+            raise
+        yield Dropped(item=source.path.name, reason="cannot be read", detail=str(error))
+
+
+def place(pieces: Iterable[Piece], stages: Stages) -> tuple[list[Piece], list[Piece]]:
+    """The pieces with their stage, and those that are in doubt."""
+    placed, unsure = [], []
+    for piece in pieces:
+        put = piece if piece.doubt else stages.place(piece)
+        (unsure if put.doubt else placed).append(put)
+    return placed, unsure
+
+
+def nothing_found(person: Person, sources: Sequence[Collected], speakers: Counter[str]) -> str:
+    """The error for sources in which the person does not occur."""
+    files = ", ".join(source.name for source in sources[:3])
+    if not speakers:
+        return f"{files}: {person.name} does not occur. Give the name as the sources have it with --person or --alias."
+    heard = ", ".join(f"{name} ({count})" for name, count in speakers.most_common(MOST_NAMED))
+    return f"{files}: no words of {person.name}. Those who speak are {heard}. Give the right form with --alias."

@@ -1,0 +1,261 @@
+"""The persona folder that `ingest` makes or adds to: written whole or not at all, nobody's edits overwritten.
+
+    persona.yaml      drafted once, never touched again
+    recipe.yaml       drafted once
+    materials/<stage>/<kind>-<source>.jsonl
+    review.jsonl      pieces in doubt, with the reason
+    dropped.jsonl     what could not be read, with its place
+    ingest.json       sources with their SHA-256, options, counts, and the SHA-256 of every file written
+
+A new folder is made beside its place and moved there. An addition is made inside the folder in `.ingesting`, named in
+its journal, and moved file by file; one that was interrupted is finished by the next call.
+"""
+
+import json
+import os
+import shutil
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from persllm.errors import MaterialError
+from persllm.ingestion.collect import Collected
+from persllm.ingestion.draft import persona_yaml, recipe_yaml, to_confirm
+from persllm.ingestion.people import Person
+from persllm.ingestion.pieces import Piece
+from persllm.ingestion.request import Request
+from persllm.ingestion.result import Ingested, SourceRecord
+from persllm.ingestion.stages import Stages, slug
+from persllm.materials import PersonaSettings, examine, make_persona, read_folder
+from persllm.parsing import parse, read_yaml
+from persllm.records import Dropped, Record, Stage
+from persllm.store import disk_trouble, replace_json
+
+JOURNAL = "ingest.json"
+WORKSHOP = ".ingesting"
+
+
+class Journal(Record):
+    """The file ingest.json."""
+
+    persona: str
+    sources: tuple[SourceRecord, ...]
+    options: dict[str, str]
+    """The last call's options."""
+    dropped: dict[str, int]
+    """Reason -> number, over all calls."""
+    review: int
+
+
+class Folder:
+    """A persona folder to be written or added to."""
+
+    def __init__(self, path: Path, request: Request):
+        self.path, self.request = path, request
+        self.journal: Journal | None = None
+        self.settings: PersonaSettings | None = None
+        if (path / "persona.yaml").is_file():
+            self.settings = parse(PersonaSettings, read_yaml(path / "persona.yaml"), str(path / "persona.yaml"))
+            self.journal = self.read_journal()
+            if self.settings.name != request.person and request.person not in self.settings.aliases:
+                raise MaterialError(
+                    f"{path}: the folder of {self.settings.name}, not of {request.person}. Give another --into, or the same --person."
+                )
+        elif path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise MaterialError(f"{path}: exists and is no persona folder. Give another --into; nothing was changed.")
+
+    @property
+    def name(self) -> str:
+        """The person's name, as persona.yaml has it."""
+        return self.settings.name if self.settings else self.request.person
+
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        """Other forms of the name, those of persona.yaml too."""
+        before = self.settings.aliases if self.settings else ()
+        return tuple(dict.fromkeys((*before, *self.request.aliases)))
+
+    @property
+    def language(self) -> str:
+        """As asked, or as persona.yaml says; empty if it is to be told by the text."""
+        return self.request.language or (self.settings.language if self.settings else "")
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The stages of persona.yaml, if there is one."""
+        return make_persona(self.path.name, self.settings).stages if self.settings else ()
+
+    def read_journal(self) -> Journal | None:
+        """What earlier calls wrote; None if the folder was made by hand."""
+        file = self.path / JOURNAL
+        if not file.is_file():
+            return None
+        try:
+            return Journal.model_validate_json(file.read_text(encoding="utf-8"))
+        except (ValidationError, UnicodeDecodeError) as error:
+            raise MaterialError(f"{file}: cannot be read as the journal of earlier calls. Restore it, or give another --into.") from error
+
+    def holds(self, source: Collected) -> bool:
+        """Whether the same content was taken in before."""
+        return any(known.sha256 == source.sha256 for known in self.journal.sources) if self.journal else False
+
+    def write(
+        self, placed: Sequence[Piece], unsure: Sequence[Piece], dropped: Sequence[Dropped], new: Sequence[Collected],
+        found: Sequence[Collected], stages: Stages, person: Person, dry_run: bool,
+    ) -> Ingested:  # fmt: skip
+        """Write all of it, or only say what would be written."""
+        plan = Plan(self, placed, new)
+        result = self.result(plan, placed, unsure, dropped, new, found, stages, person)
+        if dry_run or not new:
+            return result.model_copy(update={"written": False})
+        workshop = self.path / WORKSHOP if self.settings else self.path.with_name(f".{self.path.name}{WORKSHOP}")
+        with disk_trouble(self.path):
+            shutil.rmtree(workshop, ignore_errors=True)
+            workshop.mkdir(parents=True)
+            try:
+                self.fill(workshop, plan, unsure, dropped, stages, person)
+                if self.settings:
+                    self.add(workshop)
+                else:
+                    verdict = diagnosis(workshop)
+                    self.path.parent.mkdir(parents=True, exist_ok=True)
+                    os.replace(workshop, self.path)
+                    return result.model_copy(update={"verdict": verdict})
+            finally:
+                shutil.rmtree(workshop, ignore_errors=True)
+        return result.model_copy(update={"verdict": diagnosis(self.path)})
+
+    def result(self, plan, placed, unsure, dropped, new, found, stages: Stages, person: Person) -> Ingested:
+        """What is told to the user."""
+        counts: dict[str, Counter[str]] = defaultdict(Counter)
+        for piece in placed:
+            counts[piece.stage][piece.kind] += 1
+        return Ingested(
+            folder=str(self.path), name=self.name, language=person.language, stages=tuple(stage.id for stage in stages.stages),
+            sources=plan.sources, added=tuple(source.name for source in new),
+            kept=tuple(source.name for source in found if source not in new), counts={k: dict(v) for k, v in counts.items()},
+            review=len(unsure), dropped=dict(Counter(lost.reason for lost in dropped)),
+            to_confirm=() if self.settings else to_confirm(stages), verdict=(), written=True,
+        )  # fmt: skip
+
+    def fill(self, place: Path, plan: "Plan", unsure: Sequence[Piece], dropped: Sequence[Dropped], stages: Stages, person: Person) -> None:
+        """Put every file of the addition into a folder."""
+        for name, text in plan.files.items():
+            write(place / name, text)
+        for name, rows in (
+            ("review.jsonl", [review_line(piece) for piece in unsure]),
+            ("dropped.jsonl", [d.model_dump_json() for d in dropped]),
+        ):
+            before = (self.path / name).read_text(encoding="utf-8") if (self.path / name).is_file() else ""
+            write(place / name, before + "".join(f"{row}\n" for row in rows))
+        if not self.settings:
+            used = {piece.stage for piece in plan.placed}
+            write(place / "persona.yaml", persona_yaml(person, self.aliases, stages, used, plan.sources))
+            write(place / "recipe.yaml", recipe_yaml(self.path.resolve().name))
+        earlier = self.journal.dropped if self.journal else {}
+        journal = Journal(
+            persona=self.name, sources=plan.sources, options=options(self.request),
+            dropped=dict(Counter(earlier) + Counter(lost.reason for lost in dropped)),
+            review=len(unsure) + (self.journal.review if self.journal else 0),
+        )  # fmt: skip
+        replace_json(place / JOURNAL, journal.model_dump())
+
+    def add(self, workshop: Path) -> None:
+        """Move the files of an addition into the folder, the journal last."""
+        files = sorted((file for file in workshop.rglob("*") if file.is_file()), key=lambda file: file.name == JOURNAL)
+        for file in files:
+            target = self.path / file.relative_to(workshop)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(file, target)
+
+
+class Plan:
+    """Which files an addition writes, and what becomes of those of earlier calls."""
+
+    def __init__(self, folder: Folder, placed: Sequence[Piece], new: Sequence[Collected]):
+        self.placed = placed
+        before = {source.name: source for source in folder.journal.sources} if folder.journal else {}
+        self.files: dict[str, str] = {}
+        made = []
+        for source in new:
+            own: dict[str, list[str]] = defaultdict(list)
+            for piece in placed:
+                if piece.source == source.name:
+                    own[f"materials/{piece.stage}/{piece.kind}-{file_name(source)}.jsonl"].append(material_line(piece))
+            texts = {name: "".join(f"{line}\n" for line in rows) for name, rows in own.items()}
+            self.refuse_edits(folder.path, before.get(source.name), texts, source)
+            self.files |= texts
+            hashes = {name: sha256(text.encode()).hexdigest() for name, text in texts.items()}
+            made.append(
+                SourceRecord(
+                    name=source.name,
+                    sha256=source.sha256,
+                    size=source.size,
+                    format=source.format,
+                    reason=source.reason,
+                    materials=sum(map(len, own.values())),
+                    files=hashes,
+                )
+            )
+        self.sources = (*before.values(), *made)
+
+    def refuse_edits(self, path: Path, earlier: SourceRecord | None, texts: dict[str, str], source: Collected) -> None:
+        """MaterialError if something that another made would be overwritten or would stand beside its newer form."""
+        if earlier is not None:
+            raise MaterialError(
+                f"{source.name}: an earlier content of this source is in {path} already. Take it out first "
+                f"(persllm forget {path} --source {source.name}), or make a new folder."
+            )
+        there = next((name for name in texts if (path / name).exists()), "")
+        if there:
+            raise MaterialError(f"{path / there}: exists and was not written by `persllm ingest`. Move it away or give another --into.")
+
+
+def file_name(source: Collected) -> str:
+    """A name for the files of a source: readable, and its own."""
+    return "-".join(filter(None, (slug(source.name), source.sha256[:8])))
+
+
+def material_line(piece: Piece) -> str:
+    """A piece as a line of materials."""
+    entry = {
+        "title": piece.title, "date": piece.date, "situation": piece.situation, "text": piece.text,
+        "turns": [turn.model_dump(exclude_defaults=True) for turn in piece.turns], "origin": piece.origin,
+    }  # fmt: skip
+    return json.dumps({key: value for key, value in entry.items() if value}, ensure_ascii=False)
+
+
+def review_line(piece: Piece) -> str:
+    """A piece in doubt as a line to be decided on."""
+    return json.dumps(
+        {"doubt": piece.doubt, "kind": piece.kind, "stage": piece.stage, **json.loads(material_line(piece))}, ensure_ascii=False
+    )
+
+
+def options(request: Request) -> dict[str, str]:
+    """The options of a call that are not empty."""
+    given = {
+        "format": request.format,
+        "language": request.language,
+        "stages": request.stages,
+        "kind": request.kind or "",
+        "aliases": ", ".join(request.aliases),
+    }
+    return {key: value for key, value in given.items() if value}
+
+
+def write(file: Path, text: str) -> None:
+    """Write a text to the disk for good."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with open(file, "w", encoding="utf-8", newline="\n") as handle:
+        handle.write(text)
+        handle.flush()
+        os.fsync(handle.fileno())
+
+
+def diagnosis(path: Path) -> tuple[str, ...]:
+    """What the doctor says of a folder."""
+    return examine(read_folder(path)).warnings

@@ -1,0 +1,67 @@
+"""Who the person is in the sources: under which forms of the name, in which language, with which pronouns."""
+
+import re
+from collections import Counter
+
+from persllm.languages import detect
+from persllm.passages import Passage
+
+LOOKED_AT = 400
+"""Characters of a passage by which its language is told."""
+ENOUGH = 2000
+"""Passages after which the language is known."""
+PRONOUNS = re.compile(r"\b(he|him|his|she|her|hers)\b|([他她])", re.IGNORECASE)
+SENTENCE_END = re.compile(r"[.!?。！？]")
+NEAR = 120
+"""Characters behind the name in which a pronoun is looked for, in the same sentence."""
+SURE = 0.7
+"""Share of pronouns near the name above which they are the person's."""
+
+
+class Person:
+    """The person and what the passages tell of them."""
+
+    def __init__(self, name: str, aliases: tuple[str, ...], language: str):
+        self.name, self.given = name, language
+        self.forms = {folded(form): form for form in (name, *aliases)}
+        self.languages: Counter[str] = Counter()
+        self.pronouns: Counter[str] = Counter()
+        self.mention = re.compile("|".join(mention(form) for form in sorted(self.forms.values(), key=len, reverse=True)))
+
+    def is_me(self, speaker: str) -> bool:
+        """Whether a speaker is the person, whatever the case of the letters."""
+        return folded(speaker) in self.forms
+
+    def named_in(self, text: str) -> bool:
+        """Whether a text names the person."""
+        return bool(self.mention.search(text))
+
+    def see(self, passage: Passage) -> None:
+        """Take note of the language and, where the person is named, of the pronouns."""
+        if self.languages.total() < ENOUGH:
+            self.languages[detect(passage.text[:LOOKED_AT])] += 1
+        for named in () if passage.speaker else self.mention.finditer(passage.text):
+            near = PRONOUNS.search(SENTENCE_END.split(passage.text[named.end() : named.end() + NEAR])[0])
+            if near:
+                self.pronouns["she" if near[0].lower() in ("she", "her", "hers", "她") else "he"] += 1
+
+    @property
+    def language(self) -> str:
+        """As given, or that of most passages."""
+        return self.given or (self.languages.most_common(1)[0][0] if self.languages else "en")
+
+    @property
+    def pronoun(self) -> str:
+        """`she` or `he` if nearly all pronouns beside the name say so, else `they`."""
+        found = self.pronouns.most_common(1)
+        return found[0][0] if found and found[0][1] >= 5 and found[0][1] >= SURE * self.pronouns.total() else "they"
+
+
+def folded(form: str) -> str:
+    """A name without case, outer dots and doubled spaces."""
+    return re.sub(r"\s+", " ", form).strip(" .:").casefold()
+
+
+def mention(form: str) -> str:
+    """A pattern for a name in running text."""
+    return rf"\b{re.escape(form)}\b" if form.isascii() else re.escape(form)

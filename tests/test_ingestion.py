@@ -1,0 +1,180 @@
+"""From sources to a persona folder: what is made runs, nothing of the user's is overwritten, doubts are listed."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from persllm.errors import MaterialError
+from persllm.ingestion import Ingested, Request, ingest, request_of
+from persllm.materials import read_folder
+
+STORY = """CHAPTER I
+
+Ada Lorn kept the mill. She had learnt it from her father in 1801.
+
+The river was low that year.
+
+CHAPTER II
+
+Ada sold the mill to a stranger. She wept, and then she laughed.
+
+CHAPTER III
+
+Nobody in the valley spoke of it again.
+"""
+
+
+@pytest.fixture
+def story(tmp_path: Path) -> Path:
+    file = tmp_path / "story.txt"
+    file.write_text(STORY)
+    return file
+
+
+def asked(*sources: Path, **options) -> Request:
+    values = {"person": "Ada Lorn", "aliases": ["Ada"], "format_": "", "language": "", "stages": "", "kind": ""} | options
+    return request_of(sources, **values)
+
+
+def state(folder: Path) -> str:
+    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    return hashlib.sha256(b"".join(str(f.relative_to(folder)).encode() + f.read_bytes() for f in files)).hexdigest()
+
+
+def review(folder: Path) -> list[dict]:
+    return [json.loads(line) for line in (folder / "review.jsonl").read_text().splitlines()]
+
+
+def test_a_story_becomes_a_folder_that_reads(story: Path, tmp_path: Path) -> None:
+    made = ingest(asked(story, stages="early:1-1,late:2-"), tmp_path / "ada")
+    folder = read_folder(tmp_path / "ada")
+    assert [(s.id, s.start) for s in folder.persona.stages] == [("early", ""), ("late", "")]
+    assert [(m.stage, m.kind, m.title) for m in folder.materials] == [
+        ("early", "experience", "CHAPTER I"),
+        ("late", "experience", "CHAPTER II"),
+    ]
+    assert made.counts == {"early": {"experience": 1}, "late": {"experience": 1}}
+    assert [(row["origin"], "does not name Ada Lorn" in row["doubt"]) for row in review(tmp_path / "ada")] == [("story.txt:13", True)]
+
+
+def test_every_material_leads_back_to_file_and_line(story: Path, tmp_path: Path) -> None:
+    ingest(asked(story), tmp_path / "ada")
+    lines = STORY.split("\n")
+    rows = [json.loads(line) for file in (tmp_path / "ada" / "materials").rglob("*.jsonl") for line in file.read_text().splitlines()]
+    assert rows
+    for row in rows:
+        name, _, number = row["origin"].partition(":")
+        assert name == "story.txt"
+        assert lines[int(number) - 1] in row["text"]
+
+
+def test_the_journal_names_sources_options_and_files(story: Path, tmp_path: Path) -> None:
+    ingest(asked(story), tmp_path / "ada")
+    journal = json.loads((tmp_path / "ada" / "ingest.json").read_text())
+    (source,) = journal["sources"]
+    assert source["sha256"] == hashlib.sha256(story.read_bytes()).hexdigest()
+    for name, digest in source["files"].items():
+        assert hashlib.sha256((tmp_path / "ada" / name).read_bytes()).hexdigest() == digest
+    assert journal["options"] == {"aliases": "Ada"}
+
+
+def test_a_dry_run_changes_nothing(story: Path, tmp_path: Path) -> None:
+    before = state(tmp_path)
+    made = ingest(asked(story), tmp_path / "ada", dry_run=True)
+    assert (made.written, made.counts["life"]) == (False, {"experience": 2})
+    assert state(tmp_path) == before
+
+
+def test_the_same_source_again_changes_nothing(story: Path, tmp_path: Path) -> None:
+    ingest(asked(story), tmp_path / "ada")
+    before = state(tmp_path / "ada")
+    made = ingest(asked(story), tmp_path / "ada")
+    assert (made.added, made.kept, made.written) == ((), ("story.txt",), False)
+    assert state(tmp_path / "ada") == before
+
+
+def test_another_source_is_added_and_edits_stay(story: Path, tmp_path: Path) -> None:
+    ingest(asked(story), tmp_path / "ada")
+    file = tmp_path / "ada" / "persona.yaml"
+    file.write_text(file.read_text() + "# mine\n")
+    (tmp_path / "more.txt").write_text("Ada Lorn came back in winter.\n")
+    made = ingest(asked(story, tmp_path / "more.txt"), tmp_path / "ada")
+    assert (made.added, made.kept) == (("more.txt",), ("story.txt",))
+    assert file.read_text().endswith("# mine\n")
+    assert len(read_folder(tmp_path / "ada").materials) == 3
+    assert [s.name for s in made.sources] == ["story.txt", "more.txt"]
+
+
+def test_a_changed_source_is_refused_with_the_way_on(story: Path, tmp_path: Path) -> None:
+    ingest(asked(story), tmp_path / "ada")
+    story.write_text(STORY + "\nAda is dead.\n")
+    before = state(tmp_path / "ada")
+    with pytest.raises(MaterialError, match="persllm forget"):
+        ingest(asked(story), tmp_path / "ada")
+    assert state(tmp_path / "ada") == before
+
+
+BAD = {
+    "nobody": ({"person": "Karl Holm", "aliases": []}, r"story\.txt: Karl Holm does not occur"),
+    "stages not understood": ({"stages": "young and old"}, "not understood"),
+    "a stage twice": ({"stages": "a:1-2,a:3-"}, "two stages have one name"),
+    "an unknown format": ({"format_": "clay"}, "unknown format clay; known are"),
+    "an unknown kind": ({"kind": "poems"}, "--kind poems: not known"),
+    "an empty name": ({"person": " "}, "--person is empty"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_what_cannot_be_done_is_one_line_and_writes_nothing(name: str, story: Path, tmp_path: Path) -> None:
+    options, message = BAD[name]
+    before = state(tmp_path)
+    with pytest.raises(MaterialError, match=message) as caught:
+        ingest(asked(story, **options), tmp_path / "ada")
+    assert "\n" not in str(caught.value)
+    assert state(tmp_path) == before
+
+
+def test_a_folder_of_something_else_is_left_alone(story: Path, tmp_path: Path) -> None:
+    (tmp_path / "ada").mkdir()
+    (tmp_path / "ada" / "mine.txt").write_text("mine")
+    with pytest.raises(MaterialError, match="exists and is no persona folder"):
+        ingest(asked(story), tmp_path / "ada")
+    assert [file.name for file in (tmp_path / "ada").iterdir()] == ["mine.txt"]
+
+
+def test_the_folder_of_another_person_is_refused(story: Path, starter: Path) -> None:
+    with pytest.raises(MaterialError, match="the folder of Hanne Lund"):
+        ingest(asked(story), starter)
+
+
+def test_a_folder_is_walked_but_not_left(story: Path, tmp_path: Path) -> None:
+    sources = tmp_path / "sources"
+    (sources / "deep").mkdir(parents=True)
+    story.rename(sources / "deep" / "story.txt")
+    (tmp_path / "secret.txt").write_text("Ada Lorn has a secret.")
+    os.symlink(tmp_path / "secret.txt", sources / "link.txt")
+    os.symlink(tmp_path, sources / "up")
+    os.symlink(sources, sources / "loop")
+    (sources / "copy.txt").write_text(STORY)
+    (sources / "picture.bin").write_bytes(b"\x00\x01")
+    (sources / "renamed.txt").write_bytes(bytes(range(256)))
+    made = ingest(asked(sources), tmp_path / "ada")
+    assert made.added == ("sources/copy.txt",)
+    assert made.dropped == {"a link that leads out of the folder": 2, "the same file twice": 1, "unknown format": 1, "cannot be read": 1}
+    assert "secret" not in "".join(m.text for m in read_folder(tmp_path / "ada").materials)
+
+
+def test_the_command_tells_what_it_did(story: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "persllm.cli", "ingest", "story.txt", "--person", "Ada Lorn", "--alias", "Ada", "--into", "ada"]
+    told = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=True).stdout
+    assert "story.txt: text, 2 materials" in told
+    assert "persllm run ada/recipe.yaml" in told
+    again = subprocess.run([*command, "--json"], capture_output=True, text=True, cwd=tmp_path, check=True).stdout
+    assert Ingested.model_validate_json(again).kept == ("story.txt",)
+    plan = subprocess.run([sys.executable, "-m", "persllm.cli", "run", "ada/recipe.yaml", "--dry-run"], capture_output=True, text=True, cwd=tmp_path, check=True)  # fmt: skip
+    assert "Ada Lorn: life; 2 materials" in plan.stdout
