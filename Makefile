@@ -5,7 +5,7 @@ BIN = $(VENV)/bin
 export HF_HUB_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM = false
 
-.PHONY: install demo beethoven test clean
+.PHONY: install demo beethoven test clean bench-doctor
 
 # constraints.txt pins the versions that are tested; pyproject.toml holds the honest ranges.
 $(VENV)/installed: pyproject.toml constraints.txt
@@ -33,3 +33,6 @@ test: install ## all tests
 
 clean:
 	rm -rf $(VENV) runs build dist *.egg-info
+
+bench-doctor: install ## how fast `persllm check` reads a large folder
+	$(BIN)/python benchmarks/doctor.py 10 30 100

@@ -20,6 +20,27 @@ InductionFamily = Literal[
 ]  # fmt: skip
 
 
+Verdict = Literal["style and knowledge", "style only", "knowledge only", "not enough"]
+"""What training can reach with the materials of a person."""
+
+
+class DoctorSettings(Settings):
+    """When `persllm check` calls materials enough: rules of thumb, which bind nobody."""
+
+    usable_turns: int = Field(40, ge=0)
+    """Turns of the person that teach a manner of speaking: long enough, not repeated, said to somebody or after something."""
+    situations: int = Field(20, ge=0)
+    """Different things that these turns answer to."""
+    told_words: int = Field(500, ge=0)
+    """Words of experiences and knowledge for each stage, those of every stage counted in (Chinese: characters)."""
+    stage_words: int = Field(1000, ge=0)
+    """Words of a stage below which it is called thin."""
+    one_word_share: float = Field(0.3, ge=0.0, le=1.0)
+    """Share of one-word replies above which `check` warns."""
+    verdict: Verdict | None = None
+    """Your own verdict in place of the one that the figures give; `check` shows both."""
+
+
 class BaseSettings(Settings):
     """The model that is to become the person."""
 
@@ -234,6 +255,7 @@ class Recipe(Settings):
     """Seed of everything that is drawn."""
     threads: int = 2
     """CPU threads of the models; part of the settings because sums depend on it."""
+    doctor: DoctorSettings = DoctorSettings()
     base: BaseSettings = BaseSettings()
     constructor: ConstructorSettings = ConstructorSettings()
     budget: BudgetSettings = BudgetSettings()

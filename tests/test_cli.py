@@ -41,7 +41,8 @@ def test_new_check_and_a_dry_run(tmp_path: Path) -> None:
     assert made.returncode == 0
     assert "persllm run ada/recipe.yaml" in made.stdout
     found = json.loads(persllm("check", "ada", "--json", cwd=tmp_path).stdout)
-    assert found[0]["counts"]["old"] == {"experience": 3, "knowledge": 2, "speech": 3}
+    stages = {stage["stage"]: stage for stage in found["persons"][0]["stages"]}
+    assert stages["old"]["materials"] == {"experience": 3, "knowledge": 2, "speech": 3}
     before = state(tmp_path)
     plan = persllm("run", "ada/recipe.yaml", "--dry-run", cwd=tmp_path)
     assert plan.returncode == 0

@@ -7,7 +7,7 @@ import pytest
 
 from persllm.errors import ConfigError, MaterialError
 from persllm.languages import detect
-from persllm.materials import examine, read_folder
+from persllm.materials import read_folder
 
 
 def state(folder: Path) -> str:
@@ -25,21 +25,6 @@ def test_the_starter_is_read_whole(starter: Path) -> None:
     assert (swarm.date, swarm.source, swarm.stage) == ("May 1964", "materials/young/experience.md:4", "young")
     talk = next(m for m in folder.materials if m.turns)
     assert all([talk.turns[0].to, talk.situation, talk.source.endswith(".jsonl:1")])
-
-
-def test_the_doctor_counts_and_warns(starter: Path) -> None:
-    found = examine(read_folder(starter))
-    assert found.counts["young"] == {"experience": 3, "knowledge": 2, "speech": 3}
-    assert found.words["old"]["speech"] > 50
-    assert any("young is thin" in warning for warning in found.warnings)
-
-
-def test_a_person_with_one_stage_is_taken_with_a_warning(starter: Path) -> None:
-    text = (starter / "persona.yaml").read_text()
-    (starter / "persona.yaml").write_text(text[: text.index("  - id: old")])
-    for file in (starter / "materials" / "old").iterdir():
-        file.unlink()
-    assert any("one stage only" in warning for warning in examine(read_folder(starter)).warnings)
 
 
 def test_speech_may_be_a_script_and_front_matter_wins(starter: Path) -> None:

@@ -19,6 +19,19 @@ def print_result(run: Path) -> None:
     print(closing_lines(run))
 
 
+@contextlib.contextmanager
+def reading() -> Iterator:
+    """A counter of materials while folders are read; shows itself in a terminal alone."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda done, total: None
+        return
+    with console.status("reading ...") as status:
+        yield lambda done, total: status.update(f"reading ... {done} materials")
+
+
 class Display:
     """A progress bar with the time left for each step, and a table of times at the end."""
 

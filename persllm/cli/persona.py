@@ -48,18 +48,58 @@ def check(
     settings: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say whether the materials can be used, what there is of each kind and stage, and what is thin. Changes nothing."""
-    from persllm.materials import examine, read_folder
+    """The doctor: what there is of each kind and stage, what is thin, what training can reach. Changes nothing."""
+    from persllm.cli.display import reading
+    from persllm.config import DoctorSettings
+    from persllm.doctor import examined, overlaps
 
-    folders = [Path(target)] if Path(target).is_dir() else [Path(f) for f in recipe_of(target, settings).personas]
-    findings = [examine(read_folder(folder)) for folder in folders]
+    recipe = None if Path(target).is_dir() else recipe_of(target, settings)
+    folders = [Path(folder) for folder in recipe.personas] if recipe else [Path(target)]
+    wanted = recipe.doctor if recipe else doctor_settings(settings)
+    with reading() as progress:
+        examinations = [examined(folder, progress) for folder in folders]
+    findings = [examination.diagnosis(wanted or DoctorSettings()) for examination in examinations]
+    shared = overlaps(examinations)
     if as_json:
-        print(json.dumps([finding.model_dump() for finding in findings], ensure_ascii=False, indent=2))
+        print(json.dumps({"persons": dump(findings), "overlaps": dump(shared)}, ensure_ascii=False, indent=2))
         return
     for finding in findings:
-        print(f"{finding.persona}")
-        for stage, kinds in finding.counts.items():
-            parts = ", ".join(f"{count} {kind} ({finding.words[stage][kind]} words)" for kind, count in sorted(kinds.items()))
-            print(f"  {stage}: {parts or 'nothing'}")
-        for warning in finding.warnings:
-            print(f"  note: {warning}")
+        print(told(finding))
+    for overlap in shared:
+        if overlap.share:
+            print(f"note: {overlap.share:.0%} of the smaller of {overlap.one} and {overlap.other} is much like something of the other")
+
+
+def doctor_settings(settings: list[str] | None):
+    """The `doctor:` section that --set gives where there is no recipe."""
+    from persllm.config import DoctorSettings
+    from persllm.parsing import apply_override, parse
+
+    tree: dict = {"doctor": {}}
+    for override in settings or []:
+        apply_override(tree, override)
+    return parse(DoctorSettings, tree["doctor"], "--set doctor")
+
+
+def dump(records) -> list[dict]:
+    """Records for machines."""
+    return [record.model_dump(mode="json") for record in records]
+
+
+def told(finding) -> str:
+    """What the doctor found, for people."""
+    unit = "characters" if finding.language == "zh" else "words"
+    lines = [f"{finding.name} ({finding.persona}): {finding.verdict}", *(f"  - {reason}" for reason in finding.reasons)]
+    for stage in finding.stages:
+        kinds = sorted(stage.materials)
+        parts = [f"{stage.materials[kind]} {kind} ({stage.words[kind]} {unit}, about {stage.tokens[kind]} tokens)" for kind in kinds]
+        lines.append(f"  {stage.stage}: {', '.join(parts) or 'nothing'}")
+        if stage.turns:
+            lines.append(f"    {stage.turns} turns of the person, {stage.usable_turns} usable, in {stage.situations} situations")
+    if finding.turns:
+        lines.append(f"  one-word replies: {finding.one_word_replies:.0%} of {finding.turns} turns")
+    lines.append(f"  near-duplicates: {finding.near_duplicates} of {finding.materials} materials")
+    lines.append(f"  languages: {', '.join(f'{code} {share:.0%}' for code, share in finding.languages.items())}")
+    lines += [f"  left out: {count} {reason}" for reason, count in finding.dropped.items()]
+    lines += [f"  note: {warning}" for warning in finding.warnings]
+    return "\n".join(lines)

@@ -5,10 +5,13 @@ One module per language with the same functions: `words`, `sentences`, `first_pe
 caller drops it with a reason.
 """
 
+import re
 from importlib import import_module
 from types import ModuleType
 
 from persllm.records import Record
+
+CHINESE = re.compile("[\u4e00-\u9fff]")
 
 
 class Span(Record):
@@ -40,6 +43,5 @@ def language(code: str) -> ModuleType:
 
 def detect(text: str) -> str:
     """`zh` if more than a fifth of the letters are Chinese characters, else `en`."""
-    letters = [letter for letter in text if letter.isalpha()]
-    chinese = sum("\u4e00" <= letter <= "\u9fff" for letter in letters)
-    return "zh" if letters and chinese / len(letters) > 0.2 else "en"
+    letters = sum(map(str.isalpha, text))
+    return "zh" if letters and len(CHINESE.findall(text)) / letters > 0.2 else "en"
