@@ -16,7 +16,7 @@ parsing
 config records passages
 chat embedding sources prompts store languages wordings general thought templates rendering nursery generation writing
 materials material_files sketches facts retrieval exchanges staging classification novels cards checks privacy judge base small_base gold statistics provenance annotation trainers memory
-agent metrics starter takers doctor
+agent evidence talks metrics starter takers doctor
 listening
 construct_extractive construct_llm styling ingestion serve web study meeting dataset pairs training evaluation report
 pipeline
