@@ -1,0 +1,254 @@
+"""What speaks for and against a candidate as the speaker of a turn, in numbers.
+
+The features are what a reader goes by: the subject of `said`, the gender of a pronoun and who was last named of that
+gender, who acts beside the words, whose turn it is, who is called by name, how far away somebody was last mentioned.
+Where a neighbouring turn matters, `beliefs` holds how likely each character is as its speaker.
+"""
+
+import math
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from persllm.novels.book import Mention
+from persllm.novels.cues import NOTHING, Cue, CueFinder
+from persllm.novels.scene import Scene, Turn, by_paragraph
+
+WINDOW = 14
+"""Paragraphs before a turn in which candidates are looked for."""
+AHEAD = 2
+MOST_CANDIDATES = 24
+FAR_APART = 6
+"""Turns with more paragraphs between them are not one conversation."""
+SITUATIONS = ("name", "pronoun", "description", "action", "before", "none")
+NAMES = (
+    "cue_same", "cue_gender_fits", "cue_gender_clashes", "cue_other", "narrator_cue", "narrator_is", "second_cue_same", "second_cue_clashes",
+    "rank_1", "rank_2", "rank_3", "last_told", "last_subject", "distance", "near_mentions", "in_own_narration", "acts_in_own_narration",
+    "next_subject", "calls", "speaks_of", "gender_known_fits", "before_1", "before_1_near", "before_2", "before_2_near", "before_3", "after_1",
+    "after_1_near", "after_2", "after_2_near", "called_before", "called_after", "was_called_by_two", "recent_share", "frequency", "described",
+    "person_like", "only_quoted", "unbroken_alternation", "leads_in", "subject_of_last_sentence",
+)  # fmt: skip
+PLACE = {name: place for place, name in enumerate(NAMES)}
+VOCATIVE_END = re.compile(r"\s*[,!?.;:…—-]|\s*$|['\"’”]")
+VOCATIVE_BEFORE = re.compile(
+    r"(?:^|[,!?.;:—-]\s*|\b(?:my dear|dear|my|oh|Oh|O|yes|no|sir|well|Well|poor|old|and|Yes|No|Good night|Good-bye|Come|Thank you),?\s*)$"
+)
+Beliefs = Sequence[Mapping[int, float]]
+
+
+class TurnView(NamedTuple):
+    """What is looked at for one turn, whatever the neighbours."""
+
+    turn: Turn
+    cue: Cue
+    second: Cue
+    """The next surest cue that differs."""
+    situation: int
+    candidates: tuple[int, ...]
+    called: frozenset[int]
+    """Who is called by name in the words."""
+    named: frozenset[int]
+    """Who is named in the words otherwise."""
+    fixed: np.ndarray
+    """Features that do not depend on the neighbours: (candidates, features)."""
+
+
+class FeatureMaker:
+    """Makes the features of one book."""
+
+    def __init__(self, scene: Scene):
+        self.scene = scene
+        self.finder = CueFinder(scene)
+        self.of_paragraph = by_paragraph(scene.turns)
+        self.share = [math.log1p(one.mentions) for one in scene.characters]
+        speaking: dict[int, int] = defaultdict(int)
+        self.cues = [self.finder.cues(turn) for turn in scene.turns]
+        for cues in self.cues:
+            for cue in cues[:1]:
+                if cue.manner == "speech" and cue.character >= 0:
+                    speaking[cue.character] += 1
+        self.speaking = speaking
+        self.views = [self.view(turn) for turn in scene.turns]
+
+    def vocatives(self, turn: Turn) -> tuple[frozenset[int], frozenset[int]]:
+        """(who is called, who is named) in the words of a turn."""
+        called, named = set(), set()
+        for mention in self.mentions_in(turn, True):
+            text = self.scene.paragraphs[mention.paragraph]
+            before = text[: mention.start]
+            start = next(p.start for p in turn.pieces if p.paragraph == mention.paragraph and p.start <= mention.start < p.end)
+            if VOCATIVE_END.match(text, mention.end) and VOCATIVE_BEFORE.search(
+                before[start:].rstrip("_ ") + " " if before[start:].strip() else ""
+            ):
+                called.add(mention.character)
+            else:
+                named.add(mention.character)
+        return frozenset(called), frozenset(named - called)
+
+    def mentions_in(self, turn: Turn, quoted: bool) -> list[Mention]:
+        """Mentions within the turn's own words, or in the narration of its paragraphs."""
+        found = []
+        for paragraph in turn.paragraphs:
+            for mention in self.scene.mentions[paragraph]:
+                inside = any(p.paragraph == paragraph and p.start <= mention.start < p.end for p in turn.pieces)
+                if inside == quoted and (quoted or not mention.quoted):
+                    found.append(mention)
+        return found
+
+    def told_before(self, turn: Turn) -> list[Mention]:
+        """Mentions in the narration before the turn's first words, the nearest first."""
+        found = []
+        first = turn.pieces[0]
+        for paragraph in range(first.paragraph, max(-1, first.paragraph - WINDOW), -1):
+            here = [m for m in self.scene.mentions[paragraph] if not m.quoted and (paragraph < first.paragraph or m.start < first.start)]
+            found += here[::-1]
+        return found
+
+    def view(self, turn: Turn) -> TurnView:
+        """The fixed part of a turn."""
+        cues = self.cues[turn.number]
+        cue = cues[0] if cues else NOTHING
+        second = next(
+            (other for other in cues[1:] if (other.subject, other.character, other.gender) != (cue.subject, cue.character, cue.gender)),
+            NOTHING,
+        )
+        called, named = self.vocatives(turn)
+        before = self.told_before(turn)
+        candidates = self.candidates(turn, cue, before, called)
+        situation = SITUATIONS.index(situation_of(cue))
+        view = TurnView(turn, cue, second, situation, candidates, called, named, np.zeros((len(candidates), len(NAMES))))
+        self.fill(view, before)
+        return view
+
+    def candidates(self, turn: Turn, cue: Cue, before: Sequence[Mention], called: frozenset[int]) -> tuple[int, ...]:
+        """Who may be the speaker: whoever is named around the turn, and the narrator; the nearest are kept."""
+        first, last = turn.paragraphs[0], turn.paragraphs[-1]
+        near = [cue.character] if cue.character >= 0 else []
+        near += [m.character for m in self.mentions_in(turn, False)]
+        near += [m.character for m in before]
+        for paragraph in range(last, min(len(self.scene.paragraphs), last + 1 + AHEAD)):
+            near += [m.character for m in self.scene.mentions[paragraph] if paragraph > last or not m.quoted]
+        for paragraph in range(first, max(-1, first - WINDOW), -1):
+            near += [m.character for m in self.scene.mentions[paragraph] if m.quoted]
+        if self.scene.narrator >= 0:
+            near.insert(1, self.scene.narrator)
+        return tuple(list(dict.fromkeys(near))[:MOST_CANDIDATES])
+
+    def fill(self, view: TurnView, before: Sequence[Mention]) -> None:
+        """The features that do not depend on the neighbours."""
+        scene, turn, cue = self.scene, view.turn, view.cue
+        first = turn.paragraphs[0]
+        fitting: list[int] = []
+        for mention in before:
+            if mention.character not in fitting and (cue.gender == "x" or scene.characters[mention.character].gender in (cue.gender, "x")):
+                fitting.append(mention.character)
+        last_sentence = self.last_subject(before)
+        own = self.mentions_in(turn, False)
+        after = (
+            [m for m in scene.mentions[turn.paragraphs[-1] + 1] if not m.quoted] if turn.paragraphs[-1] + 1 < len(scene.paragraphs) else []
+        )
+        for row, candidate in enumerate(view.candidates):
+            value = view.fixed[row]
+            who = scene.characters[candidate]
+
+            def put(name: str, number: float, value: np.ndarray = value) -> None:
+                value[PLACE[name]] = number
+
+            put_cue(put, cue, candidate, who.gender, "cue_")
+            if view.second.manner:
+                put("second_cue_same", view.second.character == candidate)
+                put("second_cue_clashes", "x" not in (view.second.gender, who.gender) and view.second.gender != who.gender)
+            put("narrator_cue", cue.subject == "narrator" and who.narrator)
+            put("narrator_is", who.narrator)
+            for rank, name in enumerate(("rank_1", "rank_2", "rank_3")):
+                put(name, rank < len(fitting) and fitting[rank] == candidate)
+            mine = [m for m in before if m.character == candidate]
+            put("last_told", bool(before) and before[0].character == candidate)
+            put("last_subject", next((m.character for m in before if m.subject), -1) == candidate)
+            put("subject_of_last_sentence", last_sentence == candidate)
+            put("distance", math.log1p(first - mine[0].paragraph) if mine else 3.0)
+            put("near_mentions", math.log1p(len(mine)))
+            put("in_own_narration", any(m.character == candidate for m in own))
+            put("acts_in_own_narration", any(m.character == candidate and m.subject for m in own))
+            put("leads_in", bool(own) and own[0].character == candidate and own[0].start < turn.pieces[0].start)
+            put("next_subject", bool(after) and after[0].character == candidate and after[0].start < 20)
+            put("calls", candidate in view.called)
+            put("speaks_of", candidate in view.named)
+            put("gender_known_fits", cue.gender != "x" and who.gender == cue.gender)
+            put("frequency", self.share[candidate] / 8)
+            put("described", who.described)
+            put("person_like", math.log1p(self.speaking[candidate]) / 5)
+            put("only_quoted", not mine)
+
+    def last_subject(self, before: Sequence[Mention]) -> int:
+        """Who acts in the narration that ends nearest before the turn: the first one named in its last sentence."""
+        if not before:
+            return -1
+        paragraph, text = before[0].paragraph, self.scene.paragraphs[before[0].paragraph]
+        stops = [m.end() for m in re.finditer(r"[a-z][.!?]\s", text[: before[0].start])]
+        start = stops[-1] if stops else 0
+        return next(m.character for m in reversed(before) if m.paragraph == paragraph and m.start >= start)
+
+    def rows(self, number: int, beliefs: Beliefs) -> np.ndarray:
+        """All features of a turn's candidates, given what is believed of its neighbours."""
+        view = self.views[number]
+        rows = view.fixed.copy()
+        near = {step: self.neighbour(number, step) for step in (-3, -2, -1, 1, 2)}
+        for row, candidate in enumerate(view.candidates):
+            value = rows[row]
+            for step, name in ((-1, "before_1"), (-2, "before_2"), (1, "after_1"), (2, "after_2")):
+                other, gap = near[step]
+                if other < 0:
+                    continue
+                belief = beliefs[other].get(candidate, 0.0)
+                value[PLACE[name]] = belief
+                value[PLACE[f"{name}_near"]] = belief * (gap == abs(step))
+            if near[-3][0] >= 0:
+                value[PLACE["before_3"]] = beliefs[near[-3][0]].get(candidate, 0.0)
+            before, after = near[-1][0], near[1][0]
+            value[PLACE["called_before"]] = before >= 0 and candidate in self.views[before].called
+            value[PLACE["called_after"]] = after >= 0 and candidate in self.views[after].called
+            value[PLACE["was_called_by_two"]] = near[-2][0] >= 0 and candidate in self.views[near[-2][0]].called
+            if before >= 0 and after >= 0 and near[-1][1] == 1 and near[1][1] == 1:
+                value[PLACE["unbroken_alternation"]] = (
+                    beliefs[near[-2][0]].get(candidate, 0.0) * beliefs[near[2][0]].get(candidate, 0.0)
+                    if min(near[-2][0], near[2][0]) >= 0
+                    else 0.0
+                )
+            recent = range(max(0, number - 10), number)
+            value[PLACE["recent_share"]] = sum(beliefs[other].get(candidate, 0.0) for other in recent) / 5
+        return rows
+
+    def neighbour(self, number: int, step: int) -> tuple[int, int]:
+        """(turn that many steps away, paragraphs between); (-1, 0) if it is not of the same conversation."""
+        other = number + step
+        if not 0 <= other < len(self.views):
+            return -1, 0
+        turns = self.scene.turns
+        low, high = sorted((number, other))
+        gap = turns[high].paragraphs[0] - turns[low].paragraphs[-1]
+        return (other, gap) if gap <= FAR_APART + 2 * abs(step) else (-1, 0)
+
+
+def put_cue(put, cue: Cue, candidate: int, gender: str, prefix: str) -> None:  # type: ignore[no-untyped-def]
+    """The features of how a candidate fits a cue."""
+    if not cue.manner:
+        return
+    put(f"{prefix}same", cue.character == candidate)
+    if cue.character >= 0:
+        put(f"{prefix}other", cue.character != candidate)
+    fits = "x" not in (cue.gender, gender) and cue.gender == gender
+    put(f"{prefix}gender_fits", fits)
+    put(f"{prefix}gender_clashes", "x" not in (cue.gender, gender) and not fits)
+
+
+def situation_of(cue: Cue) -> str:
+    """The kind of weights a cue asks for."""
+    if not cue.manner or cue.subject == "group":
+        return "none"
+    if cue.manner == "speech":
+        return "name" if cue.subject in ("name", "narrator") else cue.subject
+    return cue.manner

@@ -1,0 +1,154 @@
+"""A novel made ready for attribution: who is mentioned where, which words of narration stand around which speech.
+
+A *turn* is what one person says at once: the spoken pieces of a paragraph, and of those after it that re-open the
+marks without having closed them. The narration around a turn is searched for a *cue*: a verb of speech with its
+subject (`said Rose`), an action before or after the words (`Rose sighed.`), or a sentence that ends in a colon.
+"""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from persllm.novels.book import Character, Mention, Piece
+from persllm.novels.characters import join_names
+from persllm.novels.names import NameFinder, find_forms, inside, quoted_mask
+from persllm.novels.words import english, speech_pattern
+
+DETERMINERS = "the|The|a|A|an|An|another|Another|this|that|his|her|my|their|one of the|His|Her|My"
+DESCRIPTION = re.compile(rf"\b(?P<det>{DETERMINERS}) (?P<rest>(?:[a-z][a-z'-]* ){{0,3}}?)(?P<noun>[a-z][a-z-]+)\b")
+FIRST = re.compile(r"\b(?:I|me|my|myself)\b")
+FIRST_PERSON = 0.004
+"""Share of `I` among the words of the narration from which on a book has a narrator of its own."""
+
+
+class Turn(NamedTuple):
+    """What one person says at once."""
+
+    number: int
+    paragraphs: tuple[int, ...]
+    pieces: tuple[Piece, ...]
+    voiced: str
+    """The spoken words, pieces parted by blanks."""
+
+
+class Scene:
+    """One book with its characters, mentions and turns."""
+
+    def __init__(self, paragraphs: Sequence[str], pieces: Sequence[Piece], known: Sequence[Sequence[str]] = ()):
+        self.paragraphs, self.pieces = paragraphs, pieces
+        self.spoken = quoted_mask(paragraphs, pieces)
+        forms = find_forms(paragraphs, self.spoken)
+        kept = {form.text for form in forms}
+        occurrences = [at for at in NameFinder(paragraphs).occurrences(paragraphs, self.spoken) if at.text in kept]
+        self.characters = join_names(paragraphs, forms, occurrences, known)
+        self.owner = {alias: place for place, one in enumerate(self.characters) for alias in one.aliases}
+        self.mentions: list[list[Mention]] = [[] for _ in paragraphs]
+        for at in occurrences:
+            self.mentions[at.paragraph].append(
+                Mention(at.paragraph, at.start, at.end, self.owner[at.text], at.quoted, self.acts(at.paragraph, at.end), at.text)
+            )
+        self.add_described()
+        self.narrator = self.add_narrator()
+        self.turns = make_turns(paragraphs, pieces)
+
+    def acts(self, paragraph: int, end: int) -> bool:
+        """Whether the words after a mention look like its verb."""
+        match = re.compile(r",? (?:(?:[a-z]+ly|then|only|never|also|now|still|who) )?([a-z]+)").match(self.paragraphs[paragraph], end)
+        return bool(match and english().is_past(match[1]))
+
+    def add_described(self) -> None:
+        """Characters who are only described (`the clergyman`), where the book lets them speak."""
+        words = english()
+        verb = speech_pattern()
+        after = re.compile(rf"\b(?:{verb}) {DESCRIPTION.pattern}")
+        before = re.compile(rf"{DESCRIPTION.pattern} (?:[a-z]+ly )?(?:{verb})\b")
+        found: Counter[str] = Counter()
+        for place, text in enumerate(self.paragraphs):
+            if not self.spoken[place]:
+                continue
+            for pattern in (after, before):
+                for match in pattern.finditer(text):
+                    if (
+                        match["noun"] in words.nouns
+                        and match["det"].lower() in {"the", "a", "an"}
+                        and not inside(self.spoken[place], match.start())
+                    ):
+                        found[match["rest"] + match["noun"]] += 1
+        first = len(self.characters)
+        names = {phrase: first + number for number, phrase in enumerate(sorted(found))}
+        lower = {form.removeprefix("the ").lower(): place for form, place in self.owner.items() if form.startswith("the ")}
+        names |= {phrase: lower[phrase] for phrase in names if phrase in lower}
+        self.characters += [
+            Character(
+                name=f"the {phrase}", aliases=(f"the {phrase}",), gender=words.nouns[phrase.split()[-1]], mentions=count, described=True
+            )  # type: ignore[arg-type]
+            for phrase, count in sorted(found.items())
+        ]
+        self.phrases = names
+        if not names:
+            return
+        alternation = "|".join(sorted(map(re.escape, names), key=len, reverse=True))
+        pattern = re.compile(rf"\b[Tt]he ({alternation})\b(?!-)")
+        for place, text in enumerate(self.paragraphs):
+            for match in pattern.finditer(text):
+                quoted = inside(self.spoken[place], match.start())
+                self.mentions[place].append(
+                    Mention(place, match.start(), match.end(), names[match[1]], quoted, self.acts(place, match.end()), match[0])
+                )
+            self.mentions[place].sort(key=lambda mention: mention.start)
+
+    def add_narrator(self) -> int:
+        """Index of the character who tells the book as `I`; -1 if nobody does."""
+        told = "".join(self.narration(place) for place in range(len(self.paragraphs)))
+        firsts = len(re.findall(r"\bI\b", told))
+        if firsts < FIRST_PERSON * max(1, len(told.split())):
+            return -1
+        self.characters.append(Character(name="I", aliases=("I",), narrator=True, mentions=firsts))
+        return len(self.characters) - 1
+
+    def narration(self, paragraph: int) -> str:
+        """The words of a paragraph that are not spoken."""
+        text, at, kept = self.paragraphs[paragraph], 0, []
+        for start, end in sorted(self.spoken[paragraph]):
+            kept.append(text[at:start])
+            at = max(at, end)
+        return " ".join([*kept, text[at:]])
+
+    def tagged(self, paragraph: int, start: int, end: int) -> str:
+        """A stretch of a paragraph with its mentions written as `⟦index⟧`."""
+        text, at, out = self.paragraphs[paragraph], start, []
+        for mention in self.mentions[paragraph]:
+            if mention.start >= at and mention.end <= end:
+                out += [text[at : mention.start], f"⟦{mention.character}⟧"]
+                at = mention.end
+        return "".join([*out, text[at:end]])
+
+
+def make_turns(paragraphs: Sequence[str], pieces: Sequence[Piece], one_speaker: bool = True) -> list[Turn]:
+    """The turns of a book in order. `one_speaker`: all that is spoken in a paragraph is by one person, as in English books."""
+    groups: list[list[Piece]] = []
+    for piece in pieces:
+        last = groups[-1][-1] if groups else None
+        if last and ((one_speaker and piece.paragraph == last.paragraph) or piece.quotation == last.quotation):
+            groups[-1].append(piece)
+        else:
+            groups.append([piece])
+    return [
+        Turn(
+            number,
+            tuple(dict.fromkeys(p.paragraph for p in group)),
+            tuple(group),
+            " ".join(paragraphs[p.paragraph][p.start : p.end] for p in group),
+        )
+        for number, group in enumerate(groups)
+    ]
+
+
+def by_paragraph(turns: Sequence[Turn]) -> dict[int, list[int]]:
+    """Paragraph -> numbers of its turns."""
+    found: dict[int, list[int]] = defaultdict(list)
+    for turn in turns:
+        for paragraph in turn.paragraphs:
+            found[paragraph].append(turn.number)
+    return found

@@ -1,0 +1,76 @@
+"""The word lists of the English rules, from `en.yaml`, as sets and patterns."""
+
+import re
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import yaml
+
+NAME_WORD = r"(?:(?:Mc|Mac|O['’]|D['’])?[A-ZÀ-ÖØ-Þ][a-zß-öø-ÿ]+(?:-[A-ZÀ-Þ]?[a-zß-ÿ]+)*|[A-ZÀ-Þ][A-ZÀ-Þ]+(?=[\s,.]))"
+PRONOUNS = {"he": "m", "she": "f", "it": "x", "they": "x", "him": "m", "her": "f", "his": "m", "hers": "f", "himself": "m", "herself": "f"}
+
+
+class Words(NamedTuple):
+    """What the rules know of English, in lower case unless they are names."""
+
+    speech: frozenset[str]
+    """Verbs that can tell who spoke."""
+    plain_speech: frozenset[str]
+    """Those of them that are hardly used otherwise."""
+    past: frozenset[str]
+    """Verbs, irregular or auxiliary, that show that the word before them acts."""
+    titles: dict[str, str]
+    """Title -> gender."""
+    married: frozenset[str]
+    unmarried: frozenset[str]
+    kin_titles: frozenset[str]
+    ranks_of_given_names: frozenset[str]
+    """Titles that may stand before a given name: Lord Henry, Aunt Josephine."""
+    bare_titles: frozenset[str]
+    """Titles that name a person alone: the Professor."""
+    nouns: dict[str, str]
+    """Nouns for persons -> gender."""
+    groups: frozenset[str]
+    kin: frozenset[str]
+    narrow_addresses: frozenset[str]
+    short_forms: dict[str, frozenset[str]]
+    """Short form -> the given names it may stand for."""
+    given: dict[str, str]
+    """Common given names -> gender."""
+    never_names: frozenset[str]
+    sentence_words: frozenset[str]
+    """Words that are capitalised only because a sentence begins."""
+
+    def is_past(self, word: str) -> bool:
+        """Whether a word looks like a verb of the narration."""
+        return word in self.past or word in self.speech or (word.endswith("ed") and len(word) > 3)
+
+
+@cache
+def english() -> Words:
+    """The lists, read once."""
+    raw = yaml.safe_load((Path(__file__).parent / "en.yaml").read_text(encoding="utf-8"))
+    single = {key: frozenset(value.split()) for key, value in raw.items() if isinstance(value, str) and key != "nicknames"}
+    short: dict[str, set[str]] = {}
+    for entry in raw["nicknames"].split():
+        full, forms = entry.split(":")
+        for form in forms.split(","):
+            short.setdefault(form, set()).add(full)
+    nouns = {word: gender for key, gender in (("persons", "x"), ("masculine", "m"), ("feminine", "f")) for word in single[key]}
+    return Words(
+        speech=single["speech"], plain_speech=single["plain_speech"], past=single["past"],
+        titles={word: gender for gender, words in raw["titles"].items() for word in words.split()},
+        married=single["married"], unmarried=single["unmarried"], kin_titles=single["kin_titles"],
+        ranks_of_given_names=single["ranks_of_given_names"], bare_titles=single["bare_titles"], nouns=nouns, groups=single["groups"],
+        kin=single["kin"], narrow_addresses=single["narrow_addresses"],
+        short_forms={form: frozenset(full) for form, full in short.items()},
+        given={word: gender for gender, words in raw["given_names"].items() for word in words.split()},
+        never_names=single["never_names"], sentence_words=single["sentence_words"],
+    )  # fmt: skip
+
+
+@cache
+def speech_pattern() -> str:
+    """An alternation of all verbs of speech."""
+    return "|".join(sorted(map(re.escape, english().speech), key=len, reverse=True))

@@ -1,0 +1,100 @@
+"""Novels: quotations, names, and who said it, on small stories of our own."""
+
+from persllm.novels import hear
+from persllm.novels.quotations import book_marks, find_pieces
+from persllm.passages import Passage
+
+STORY = """
+Mrs. Tilda Marrow had kept the ferry at Oxlade for thirty years. Her nephew Jonas Pell helped her on market days.
+
+"The river is high," said Mrs. Marrow. "Nobody crosses today."
+
+"Somebody must," Jonas replied. He pulled at the rope. "The doctor is waiting, Aunt Tilda."
+
+"Then the doctor may swim."
+
+"You would not say so if you were ill."
+
+"I am never ill," said Tilda.
+
+Dr. Amos Quill came down the bank at that moment, and he looked wet and angry.
+
+"Madam," he cried, "I have called three times!"
+
+"I heard you, Dr. Quill," said Mrs. Marrow. "So did the ducks."
+
+Jonas laughed. "She hears everything."
+""".strip().split("\n\n")
+"""Written for this test."""
+
+
+def passages(texts: list[str]) -> list[Passage]:
+    return [Passage(text=text, source=f"story.txt:{number}", heading="Chapter 1") for number, text in enumerate(texts, 1)]
+
+
+def said(texts: list[str]) -> list[tuple[str, str]]:
+    return [(p.speaker, p.text) for p in hear(passages(texts)).passages if p.form == "utterance"]
+
+
+def test_speakers_of_a_small_story() -> None:
+    spoken = said(STORY)
+    assert [text for _, text in spoken][:2] == [
+        "The river is high, Nobody crosses today.",
+        "Somebody must, The doctor is waiting, Aunt Tilda.",
+    ]
+    assert spoken[0][0] == spoken[4][0] == spoken[6][0] != ""
+    assert spoken[1][0] == "Jonas Pell"
+    assert {speaker for speaker, _ in spoken} <= {"", "Mrs. Tilda Marrow", "Jonas Pell", "Dr. Amos Quill"}
+
+
+def test_names_of_one_person_are_joined() -> None:
+    characters = {one.name: set(one.aliases) for one in hear(passages(STORY)).characters}
+    assert {"Mrs. Marrow", "Mrs. Tilda Marrow"} <= characters["Mrs. Tilda Marrow"]
+    assert {"Dr. Quill", "Dr. Amos Quill"} <= characters["Dr. Amos Quill"]
+    assert characters["Jonas Pell"] >= {"Jonas", "Jonas Pell"}
+
+
+def test_nothing_is_lost_but_who_spoke() -> None:
+    heard = hear(passages(STORY))
+    prose = " ".join(p.text for p in heard.passages if p.form == "prose")
+    assert "kept the ferry" in prose
+    assert "came down the bank" in prose
+    assert "said Mrs. Marrow" not in prose
+    assert all(p.text in " ".join(STORY).replace('" said Mrs. Marrow. "', " ") or " " in p.text for p in heard.passages)
+
+
+def pieces(*texts: str) -> list[str]:
+    return [texts[p.paragraph][p.start : p.end] for p in find_pieces(texts)]
+
+
+def test_marks_of_all_kinds() -> None:
+    assert pieces("“One,” he said, “and two.”") == ["One,", "and two."]
+    assert pieces("'It's Jo's,' said Ann. 'Isn't it?'", "'Yes,' said Ben, ''tis hers.'", "'No more.'")[:2] == ["It's Jo's,", "Isn't it?"]
+    assert pieces("‘I don’t know,’ said Ann.", "‘Nor I, ’tis late.’") == ["I don’t know,", "Nor I, ’tis late."]
+    assert pieces("«Come,» she said.") == ["Come,"]
+    assert pieces("“He said ‘never’ twice,” said Ann.") == ["He said ‘never’ twice,"]
+    assert pieces("他说：「来吧！」", "她道：「好。」") == ["来吧！", "好。"]
+    assert pieces("He lived in what they called “the tower” by the sea.", "“Look!” he said.", "“Where?”") == ["Look!", "Where?"]
+
+
+def test_a_speech_of_several_paragraphs_is_one() -> None:
+    texts = ("“It was long ago,” said Ann.", "“We left at dawn. The road was dry.", "“Then the rain came.”", "“Ah,” said Ben.")
+    found = find_pieces(texts)
+    assert [p.quotation for p in found] == [0, 1, 1, 2]
+
+
+def test_dashes() -> None:
+    texts = ["—Come in, said Ann.", "—No, Ben said.", "—Why not?", "—It is late.", "They stood in the rain."]
+    assert book_marks(texts).opening == "—"
+    assert [texts[p.paragraph][p.start : p.end] for p in find_pieces(texts)][:2] == ["Come in,", "No,"]
+
+
+def test_chinese() -> None:
+    texts = [
+        "却说阿青走到河边，见老渡公坐着。阿青道：“老渡公，今日过得河么？”老渡公笑道：“水大，过不得。”阿青道：“我有急事。”",
+        "老渡公道：“急也无用。”阿青对老渡公道：“那我等着。”老渡公摇头道：“随你。”",
+        "阿青问道：“几时水退？”老渡公闻言道：“明日。”",
+    ]
+    spoken = said(texts)
+    assert len(spoken) == 8
+    assert [speaker for speaker, _ in spoken] == ["阿青", "老渡公", "阿青", "老渡公", "阿青", "老渡公", "阿青", "老渡公"]
