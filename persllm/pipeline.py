@@ -218,7 +218,7 @@ def constructor_settings(recipe: Recipe) -> dict[str, Any]:
     ways = {"apis": True, "runner": True, "shards": True, "api": set(AddressSettings.model_fields) - {"model"}}
     constructor = recipe.constructor.model_dump(mode="json", exclude=ways)
     extractive = recipe.constructor.engine == "extractive"
-    texts = wordings_fingerprint() if extractive else prompts_fingerprint(without=("prompted", "remembered"))
+    texts = wordings_fingerprint() if extractive else prompts_fingerprint(without=("prompted", "remembered", "classify"))
     return {"constructor": constructor, "texts": texts, "held_out": None if extractive else recipe.mixture.held_out_materials}
 
 
