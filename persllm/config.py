@@ -154,6 +154,39 @@ class ConstructorSettings(Settings):
     """For `ray`: workers that share the items and the limits among them."""
 
 
+CheckName = Literal[
+    "format", "wrong language", "too short", "too long", "assistant-speak", "copied", "premise accepted", "truth denied", "out of stage", "ungrounded",
+]  # fmt: skip
+
+
+class VerifySettings(Settings):
+    """A second model that looks through a sample of the conversations; it is compared with the checks and rejects nothing."""
+
+    share: float = Field(0.0, ge=0.0, le=1.0)
+    """Share of the conversations, kept and rejected alike, that the second model is asked about; 0 asks none."""
+    api: ApiSettings = ApiSettings(temperature=0.0, max_tokens=300)
+
+
+class ChecksSettings(Settings):
+    """What rejects a conversation."""
+
+    off: tuple[CheckName, ...] = ()
+    """Checks that are not made."""
+    shortest_words: int = Field(4, ge=0)
+    """Answers of fewer words are too short; a Chinese character counts as two thirds of a word, here and below."""
+    longest_words: int = Field(200, ge=1)
+    """Answers of more words are too long."""
+    copied_words: int = Field(25, ge=6)
+    """A run of so many words that stands verbatim in the evidence is copied, unless the person said them."""
+    copied_share: float = Field(0.5, ge=0.0, le=1.0)
+    """The run must also be this share of the answer."""
+    new_words: int = Field(4, ge=1)
+    """An experience with so many words that nothing known has is ungrounded."""
+    new_share: float = Field(0.6, ge=0.0, le=1.0)
+    """They must also be more than this share of its words, function words aside."""
+    verify: VerifySettings = VerifySettings()
+
+
 class MixtureSettings(Settings):
     """What the training set is mixed from."""
 
@@ -259,6 +292,7 @@ class Recipe(Settings):
     base: BaseSettings = BaseSettings()
     constructor: ConstructorSettings = ConstructorSettings()
     budget: BudgetSettings = BudgetSettings()
+    checks: ChecksSettings = ChecksSettings()
     mixture: MixtureSettings = MixtureSettings()
     sft: SftSettings = SftSettings()
     dpo: DpoSettings = DpoSettings()

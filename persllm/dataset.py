@@ -6,10 +6,10 @@ materials that were held out whole, one fifth, spread over kinds and stages. No 
 hash of their content, the same way for every run.
 """
 
-import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
+from persllm.checks import Checker
 from persllm.config import MixtureSettings
 from persllm.embedding import Vectors, near_duplicates, overlap
 from persllm.general import is_held_out
@@ -35,11 +35,11 @@ class Dataset(Record):
 
 def make_dataset(
     conversations: Sequence[Conversation], materials: Sequence[Material], personas: Sequence[Persona], general: Sequence[Conversation],
-    mixture: MixtureSettings, seed: int,
+    mixture: MixtureSettings, seed: int, checker: Checker | None = None,
 ) -> Dataset:  # fmt: skip
-    """Split, clean and mix; the same input gives the same output to the byte."""
+    """Split, clean and mix; the same input gives the same output to the byte. Without a checker, one of the default settings."""
     held = held_out_materials(materials, mixture.held_out_materials)
-    sound, dropped = reject(conversations)
+    sound, dropped = reject(conversations, checker or Checker(personas, materials))
     trained = [c for c in sound if not c.held_out and not held & set(c.evidence)]
     asked = [
         c
@@ -62,34 +62,20 @@ def make_dataset(
     )
 
 
-def reject(conversations: Iterable[Conversation]) -> tuple[list[Conversation], list[Dropped]]:
-    """The conversations that can be trained on, and the others with the reason."""
-    sound: list[Conversation] = []
-    dropped: list[Dropped] = []
+def reject(conversations: Iterable[Conversation], checker: Checker) -> tuple[list[Conversation], list[Dropped]]:
+    """The conversations that can be trained on, and the others with the reason: repeated, or what a check found."""
+    fresh: list[Conversation] = []
+    repeated: list[Dropped] = []
     seen: set[tuple[str, ...]] = set()
     for conversation in conversations:
         key = (conversation.persona, conversation.stage, *(message.content for message in conversation.messages))
-        reason = fault(conversation) or ("repeated" if key in seen else "")
-        seen.add(key)
-        if reason:
-            dropped.append(Dropped(item=conversation.identity, reason=reason, detail=conversation.messages[0].content[:200]))
+        if key in seen:
+            repeated.append(Dropped(item=conversation.identity, reason="repeated", detail=conversation.messages[0].content[:200]))
         else:
-            sound.append(conversation)
-    return sound, dropped
-
-
-def fault(conversation: Conversation) -> str:
-    """Why a conversation cannot be used; empty if it can."""
-    roles = [message.role for message in conversation.messages if message.role != "system"]
-    if not roles or roles[-1] != "assistant" or roles[0] != "user":
-        return "format"
-    if any(a == b for a, b in itertools.pairwise(roles)):
-        return "roles do not alternate"
-    if not conversation.answer.content.strip():
-        return "empty answer"
-    if conversation.answer.content.strip() == conversation.messages[-2].content.strip():
-        return "answer repeats the question"
-    return ""
+            fresh.append(conversation)
+        seen.add(key)
+    sound, dropped = checker.sort(fresh)
+    return sound, [*repeated, *dropped]
 
 
 def question_text(conversation: Conversation) -> str:

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import persllm
-from persllm import dataset, general, materials, pairs
+from persllm import checks, dataset, general, materials, pairs
+from persllm.checks.marks import marks_fingerprint
 from persllm.config import AddressSettings, Recipe
 from persllm.errors import ConfigError, MaterialError, RunError
 from persllm.gold import gold_items
@@ -116,6 +117,7 @@ def make_dataset(work: Work) -> dict[str, Any]:
     """Reject, deduplicate, split by material, mix with general conversations."""
     conversations = work.run.step("3-answers").records(Conversation)
     files = [Path(file) for file in work.recipe.mixture.general_files] or general.bundled_files({p.language for p in work.personas})
+    questions = work.run.step("2-questions").records(Question)
     made = dataset.make_dataset(
         conversations,
         work.materials,
@@ -123,13 +125,14 @@ def make_dataset(work: Work) -> dict[str, Any]:
         general.read_general(files),
         work.recipe.mixture,
         work.recipe.seed,
+        checks.Checker(work.personas, work.materials, questions, work.recipe.checks),
     )
-    if not made.train:
-        raise MaterialError(
-            f"{work.folder.path}: no conversation is left to train on; see {work.run.path / '3-answers' / 'dropped.jsonl'}."
-        )
     for name in ("conversations", "train", "test", "dropped"):
         work.folder.write(f"{name}.jsonl", getattr(made, name))
+    if not made.train:
+        raise MaterialError(
+            f"{work.folder.path}: no conversation is left to train on; see dropped.jsonl there and in {work.run.path / '3-answers'}."
+        )
     work.progress(1, 1)
     return {"conversations": len(made.conversations), "train": len(made.train), "test": len(made.test)}
 
@@ -222,6 +225,13 @@ def constructor_settings(recipe: Recipe) -> dict[str, Any]:
     return {"constructor": constructor, "texts": texts, "held_out": None if extractive else recipe.mixture.held_out_materials}
 
 
+def dataset_settings(recipe: Recipe) -> dict[str, Any]:
+    """Settings of checks and mixture, and the marks that the checks look for; who verifies changes no record."""
+    settings = recipe.checks.model_dump(mode="json", exclude={"verify"})
+    texts = [marks_fingerprint(), prompts_fingerprint(names=("assistant_speak",))]
+    return {**dump("mixture")(recipe), "checks": {**settings, "texts": texts}}
+
+
 def folders_settings(recipe: Recipe) -> dict[str, Any]:
     """The content of the persona folders."""
     return {"folders": {Path(folder).name: materials.folder_fingerprint(Path(folder)) for folder in recipe.personas}}
@@ -253,7 +263,7 @@ STEPS = (
     Step("1-materials", "materials", read_materials, folders_settings),
     Step("2-questions", "questions", raise_questions, constructor_settings, ("1-materials",)),
     Step("3-answers", "answers", answer_questions, constructor_settings, ("2-questions",)),
-    Step("4-dataset", "dataset", make_dataset, dump("mixture"), ("3-answers",)),
+    Step("4-dataset", "dataset", make_dataset, dataset_settings, ("3-answers",)),
     Step("5-sft", "personified tuning", tune, lambda r: {**dump("sft")(r), "mode": r.mode}, ("0-base", "4-dataset")),
     Step("6-pairs", "preference pairs", make_pairs, dump("dpo"), ("4-dataset",)),
     Step("7-dpo", "automatic DPO", prefer, dump("dpo"), ("5-sft", "6-pairs")),

@@ -5,12 +5,13 @@ from pathlib import Path
 import pytest
 
 from persllm import dataset, pairs
+from persllm.checks import Checker
 from persllm.config import ConstructorSettings, DpoSettings, MixtureSettings
 from persllm.construct_extractive import Constructor
 from persllm.embedding import near_duplicates, overlap
 from persllm.general import bundled_files, read_general
 from persllm.materials import read_folder
-from persllm.records import Conversation, Message
+from persllm.records import Conversation, Question
 
 WORLD = Path(dataset.__file__).parent / "world"
 
@@ -21,26 +22,33 @@ def folders():
 
 
 @pytest.fixture(scope="module")
-def conversations(folders) -> list[Conversation]:
-    made = []
+def constructed(folders) -> tuple[list[Question], list[Conversation]]:
+    asked, made = [], []
     for folder in folders:
         others = [m for other in folders if other is not folder for m in other.materials]
         constructor = Constructor(folder.persona, folder.materials, others, ConstructorSettings(questions_per_material=2))
         for _, (questions, _) in constructor.raise_questions(folder.materials):
+            asked += questions
             for _, (found, _) in constructor.answer_questions(questions):
                 made += found
-    return made
+    return asked, made
 
 
 @pytest.fixture(scope="module")
-def made(folders, conversations) -> dataset.Dataset:
-    return make(folders, conversations)
+def conversations(constructed) -> list[Conversation]:
+    return constructed[1]
 
 
-def make(folders, conversations) -> dataset.Dataset:
+@pytest.fixture(scope="module")
+def made(folders, constructed) -> dataset.Dataset:
+    return make(folders, *constructed)
+
+
+def make(folders, questions, conversations) -> dataset.Dataset:
     materials = [m for folder in folders for m in folder.materials]
     general = read_general(bundled_files({"en"}))
-    return dataset.make_dataset(conversations, materials, [f.persona for f in folders], general, MixtureSettings(), 0)
+    personas = [f.persona for f in folders]
+    return dataset.make_dataset(conversations, materials, personas, general, MixtureSettings(), 0, Checker(personas, materials, questions))
 
 
 def test_no_held_out_material_is_trained_on(made, folders) -> None:
@@ -92,21 +100,8 @@ def held_of(made, conversations) -> set[str]:
     return {e for c in conversations for e in c.evidence} - trained
 
 
-def test_twice_the_same(made, folders, conversations) -> None:
-    assert make(folders, conversations) == made
-
-
-def test_faults_are_named() -> None:
-    user, answer = Message(role="user", content="Who?"), Message(role="assistant", content="I.")
-    cases = {
-        "": (user, answer),
-        "format": (user,),
-        "roles do not alternate": (user, user, answer),
-        "empty answer": (user, Message(role="assistant", content=" ")),
-        "answer repeats the question": (user, Message(role="assistant", content="Who?")),
-    }
-    for reason, messages in cases.items():
-        assert dataset.fault(Conversation(persona="ada", stage="early", kind="question", messages=messages)) == reason
+def test_twice_the_same(made, folders, constructed) -> None:
+    assert make(folders, *constructed) == made
 
 
 def test_pairs_have_a_guaranteed_contrast(made, folders) -> None:
