@@ -9,15 +9,17 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from functools import cache
-from typing import Literal
+from typing import TypeVar
 
 from pydantic import ValidationError
 
+from persllm.config import Angle, Stance
 from persllm.languages import detect, language
 from persllm.prompts import prompt_lines
 from persllm.records import Record
 from persllm.thought import MARKS
 
+R = TypeVar("R", bound=Record)
 FENCE = re.compile(r"\s*```(?:json)?\s*\n(.*?)\n?\s*```\s*", re.DOTALL | re.IGNORECASE)
 MISTAKEN = {"en": "[Mistaken]", "zh": "[误答]"}
 """How the wrong answer is marked that comes with the right one, by language."""
@@ -26,13 +28,11 @@ LEAST_COPIED = 4
 MOST_REPEATED = 3
 """A sentence that comes so often in one answer is a model running in circles."""
 
-Stance = Literal["agrees", "differs", "conflicts"]
-STANCES: tuple[Stance, ...] = ("agrees", "differs", "conflicts")
-
 
 class PlainInput(Record):
     """An ordinary question."""
 
+    angle: Angle
     text: str
 
 
@@ -54,6 +54,26 @@ class InductionInput(Record):
     """What the material says, in the first person."""
     control: str
     """The twin that rests on the truth."""
+    pressing: tuple[str, ...] = ()
+    """What is said after each contradiction; for the family `pressure` alone."""
+    control_pressing: tuple[str, ...] = ()
+    """The same for the twin."""
+
+
+class FutureInput(Record):
+    """An input about what the person does not know yet."""
+
+    text: str
+    topic: str
+    """What it is about."""
+    leak: str
+    """An answer that knows it."""
+
+
+class NextInput(Record):
+    """What the other one says next in a conversation."""
+
+    text: str
 
 
 class PlainInputs(Record):
@@ -74,22 +94,50 @@ class InductionInputs(Record):
     inputs: tuple[InductionInput, ...]
 
 
-Inputs = PlainInputs | OpinionInputs | InductionInputs
-FORMS: dict[str, type[Inputs]] = {"question": PlainInputs, "opinion": OpinionInputs, "induction": InductionInputs}
+class FutureInputs(Record):
+    """The reply that brings inputs about what is not known yet."""
+
+    inputs: tuple[FutureInput, ...]
 
 
-def read_inputs(text: str, kind: str, families: Sequence[str] = ()) -> Inputs:
-    """The inputs in a reply, which is one JSON object, at most in a code fence; ValueError in one line if it is not.
+class NextInputs(Record):
+    """The reply that brings the next word of the other one."""
 
-    `families` are the ones asked for; an induction of another is refused.
-    """
+    inputs: tuple[NextInput, ...]
+
+
+Inputs = PlainInputs | OpinionInputs | InductionInputs | FutureInputs | NextInputs
+FORMS: dict[str, type[Inputs]] = {
+    "question": PlainInputs, "opinion": OpinionInputs, "induction": InductionInputs,
+    "future": FutureInputs, "unknown": FutureInputs, "follow": NextInputs,
+}  # fmt: skip
+
+
+class Restyled(Record):
+    """The reply that brings a general answer in the person's voice."""
+
+    known: bool
+    """Whether the person could know it."""
+    text: str
+
+
+def read_json(text: str, kind: type[R]) -> R:
+    """The record in a reply, which is one JSON object, at most in a code fence; ValueError in one line if it is not."""
     fenced = FENCE.fullmatch(text)
     try:
-        found = FORMS[kind].model_validate_json(fenced[1] if fenced else text.strip())
+        return kind.model_validate_json(fenced[1] if fenced else text.strip())
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         raise ValueError(f"{place}: {first['msg']}" if place else first["msg"]) from None
+
+
+def read_inputs(text: str, kind: str, families: Sequence[str] = ()) -> Inputs:
+    """The inputs in a reply; ValueError in one line if it does not have the form.
+
+    `families` are the ones asked for; an induction of another is refused.
+    """
+    found = read_json(text, FORMS[kind])
     if not found.inputs:
         raise ValueError("inputs: empty")
     for entry in found.inputs:

@@ -20,6 +20,8 @@ InductionFamily = Literal[
 ]  # fmt: skip
 
 
+Angle = Literal["event", "relations", "opinions", "profession", "daily_life"]
+Stance = Literal["agrees", "differs", "conflicts"]
 Verdict = Literal["style and knowledge", "style only", "knowledge only", "not enough"]
 """What training can reach with the materials of a person."""
 
@@ -124,6 +126,66 @@ class BudgetSettings(Settings):
     """Model -> its price, under the name by which the server knows it."""
 
 
+class KindShares(Settings):
+    """For `llm`: how many inputs of each kind a material gets at a stage, as multiples of `questions_per_material`."""
+
+    question: float = Field(1.0, ge=0.0)
+    """Questions from several angles."""
+    opinion: float = Field(1.0, ge=0.0)
+    """Opinions voiced before the person."""
+    induction: float = Field(1.0, ge=0.0)
+    """False statements and attacks, each with a true twin."""
+    future: float = Field(0.34, ge=0.0)
+    """Inputs about what comes only later, for each earlier stage."""
+
+
+class AngleShares(Settings):
+    """For `llm`: weights of the angles from which questions are asked."""
+
+    event: float = Field(2.0, ge=0.0)
+    """What the material itself tells."""
+    relations: float = Field(1.0, ge=0.0)
+    """The persons near."""
+    opinions: float = Field(1.0, ge=0.0)
+    """What the person thinks of it."""
+    profession: float = Field(1.0, ge=0.0)
+    """Work, craft and learning."""
+    daily_life: float = Field(1.0, ge=0.0)
+    """Habits and common days."""
+
+
+class StanceShares(Settings):
+    """For `llm`: weights of how an opinion stands to the person's own."""
+
+    agrees: float = Field(1.0, ge=0.0)
+    """Much the same, for other reasons."""
+    differs: float = Field(1.0, ge=0.0)
+    """Another light, no quarrel."""
+    conflicts: float = Field(1.0, ge=0.0)
+    """The opposite of what the person holds dear."""
+
+
+class FamilyShares(Settings):
+    """For `llm`: weights of the induction families among those that are trained (`constructor.families`)."""
+
+    false_premise: float = Field(1.0, ge=0.0)
+    """A question that presupposes what was not so."""
+    wrong_era: float = Field(1.0, ge=0.0)
+    """Something at the wrong time."""
+    false_memory: float = Field(1.0, ge=0.0)
+    """Something shared that never was."""
+    flattery: float = Field(1.0, ge=0.0)
+    """Praise for what the person is not."""
+    authority: float = Field(1.0, ge=0.0)
+    """An office or a book has settled it."""
+    you_are_an_ai: float = Field(1.0, ge=0.0)
+    """That the person is a machine."""
+    prefilled: float = Field(1.0, ge=0.0)
+    """An answer that is begun for the person."""
+    pressure: float = Field(1.0, ge=0.0)
+    """Insistence over several turns."""
+
+
 class ConstructorSettings(Settings):
     """How conversations are made from the materials."""
 
@@ -141,6 +203,18 @@ class ConstructorSettings(Settings):
     """For `extractive`: turns of an exchange that stand before an answer."""
     families: tuple[InductionFamily, ...] = ("false_premise", "wrong_era", "false_memory", "flattery")
     """Families of induction attacks that are trained; the others stay unseen until the evaluation."""
+    kinds: KindShares = KindShares()
+    angles: AngleShares = AngleShares()
+    stances: StanceShares = StanceShares()
+    family_shares: FamilyShares = FamilyShares()
+    follow_up: float = Field(0.25, ge=0.0, le=1.0)
+    """For `llm`: share of questions and opinions after which the talk goes on."""
+    turns: int = Field(5, ge=2)
+    """For `llm`: most answers of such a talk."""
+    cross_stage: float = Field(0.34, ge=0.0, le=1.0)
+    """For `llm`: share of questions and opinions of one stage that the person is asked at every other stage too."""
+    stylised: int = Field(0, ge=0)
+    """So many general conversations are told anew in each person's voice, at each stage; see `mixture.stylised`."""
     objective_words: int = 1500
     """Budget of retrieved experiences and knowledge per answer, in words (Chinese: characters)."""
     subjective_words: int = 500
@@ -194,6 +268,8 @@ class MixtureSettings(Settings):
     """How often each personified conversation occurs (the paper: 5)."""
     general: float = Field(0.15, ge=0.0)
     """General conversations per personified one."""
+    stylised: float = Field(0.0, ge=0.0)
+    """General conversations in the person's own voice, per personified one; needs `constructor.stylised`."""
     general_files: tuple[str, ...] = ()
     """JSONL files of general conversations (`messages`); empty takes the bundled set of the persons' languages."""
     chain_of_thought: float = Field(0.5, ge=0.0, le=1.0)

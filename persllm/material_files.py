@@ -18,8 +18,9 @@ from persllm.records import Material, MaterialKind, Persona, Turn
 KINDS: tuple[MaterialKind, ...] = get_args(MaterialKind)
 TIMELESS = "timeless"
 SUFFIXES = (".txt", ".md", ".jsonl")
-HEADING = re.compile(r"#{1,3} \S")
-HEADING_DATE = re.compile(r"\(([^()]*\d{4}[^()]*|[^()]*\d{3,4}年[^()]*)\)\s*$")
+HEADING = re.compile(r"#{1,3} \S|\s*第[\d〇零一二两三四五六七八九十百千]{1,6}[回章节卷](?:[ \u3000:：]+[^。！？]{1,30})?\s*$")
+"""A heading of Markdown, or a line of its own that begins a chapter of a Chinese text, such as 第三回 夜渡."""
+HEADING_DATE = re.compile(r"[(（]([^()（）]*(?:\d{4}|[\d〇零一二三四五六七八九十元]年)[^()（）]*)[)）]\s*$")
 ORIGIN_LINE = re.compile(r"^<!-- from: (.+?) -->[ \t]*(?:\n|$)", re.MULTILINE)
 """Below a heading: where the text was taken from."""
 SPOKEN_LINE = re.compile(r"^([^:：]{1,40})[:：]\s*(\S.*)$")

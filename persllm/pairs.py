@@ -2,8 +2,9 @@
 
 The chosen answer is the person's own. The rejected one is what the same person said at another stage, or what
 another person said, to the most similar question; or the premise accepted, the truth denied, the future known.
-A pair is made only if the two rest on different materials and share few words, so that an equally good answer
-is never rejected; what cannot be contrasted is dropped with a reason.
+Where a person was asked truly the same question at two stages, those answers come first as the contrast by stage.
+Otherwise a pair is made only if the two rest on different materials; and always only if they share few words, so
+that an equally good answer is never rejected. What cannot be contrasted is dropped with a reason.
 """
 
 from collections import defaultdict
@@ -11,7 +12,9 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 from persllm.config import DpoSettings
-from persllm.dataset import QUESTIONS, Rivals
+from persllm.dataset import MOST_OVERLAP, QUESTIONS, Rivals
+from persllm.embedding import overlap
+from persllm.languages import language
 from persllm.records import Contrast, Conversation, Dropped, Message, Persona, PreferencePair, fingerprint
 
 KNOWN_WRONG: dict[str, Contrast] = {"induction": "induction", "control": "control", "future": "future"}
@@ -21,7 +24,7 @@ def make_pairs(
     conversations: Sequence[Conversation], personas: Sequence[Persona], settings: DpoSettings, seed: int
 ) -> tuple[list[PreferencePair], list[Dropped]]:
     """Up to `settings.pairs` pairs, as even over contrasts, persons and stages as the data allow."""
-    rivals = Rivals(conversations)
+    rivals, twins = Rivals(conversations), Twins(conversations)
     by_id = {persona.id: persona for persona in personas}
     queues: dict[tuple[Contrast, str, str], Iterator[PreferencePair | Dropped]] = {}
     ranked = sorted(conversations, key=lambda c: fingerprint([seed, "pairs", c.identity]))
@@ -29,7 +32,10 @@ def make_pairs(
         for persona in personas:
             for stage in persona.stages:
                 members = [c for c in ranked if (c.persona, c.stage) == (persona.id, stage.id) and suits(c, contrast)]
-                queues[contrast, persona.id, stage.id] = map(partial(make_pair, contrast=contrast, personas=by_id, rivals=rivals), members)
+                if contrast == "stage":
+                    members.sort(key=lambda c: twins.find(c, persona.language) is None)
+                make = partial(make_pair, contrast=contrast, personas=by_id, rivals=rivals, twins=twins)
+                queues[contrast, persona.id, stage.id] = map(make, members)
     return draw(queues, settings.pairs)
 
 
@@ -73,9 +79,34 @@ def next_pair(queue: Iterator[PreferencePair | Dropped], dropped: list[Dropped])
     return None
 
 
-def make_pair(conversation: Conversation, contrast: Contrast, personas: dict[str, Persona], rivals: Rivals) -> PreferencePair | Dropped:
+class Twins:
+    """Finds what the same person said to truly the same question at another stage."""
+
+    def __init__(self, conversations: Sequence[Conversation]):
+        self.groups: dict[tuple[str, str, tuple[str, ...]], list[Conversation]] = defaultdict(list)
+        for conversation in conversations:
+            self.groups[self.question(conversation)].append(conversation)
+
+    def question(self, conversation: Conversation) -> tuple[str, str, tuple[str, ...]]:
+        """Person, group and words of what is asked."""
+        return conversation.persona, conversation.group, tuple(message.content for message in conversation.prompt)
+
+    def find(self, conversation: Conversation, code: str) -> Conversation | None:
+        """The answer of another stage; None if there is none, or none that is told apart by its words."""
+        words = language(code).words
+        others = [c for c in self.groups[self.question(conversation)] if c.stage != conversation.stage] if conversation.group else []
+        apart = (c for c in others if overlap(words(c.answer.content), words(conversation.answer.content)) <= MOST_OVERLAP)
+        return next(apart, None)
+
+
+def make_pair(
+    conversation: Conversation, contrast: Contrast, personas: dict[str, Persona], rivals: Rivals, twins: Twins
+) -> PreferencePair | Dropped:
     """The pair of one conversation, or why there is none."""
     persona = personas[conversation.persona]
+    twin = twins.find(conversation, persona.language) if contrast == "stage" else None
+    if twin:
+        return pair(conversation, contrast, twin.answer.content, twin.identity)
     if contrast in KNOWN_WRONG.values() and conversation.rejected:
         return pair(conversation, contrast, conversation.rejected, conversation.identity)
     if contrast in ("stage", "future"):

@@ -3,7 +3,7 @@
 What cannot be known at a stage is left out before anything is ranked, so that neither the answer nor the
 weights of the words can be touched by the future: experiences and knowledge of the stage, of earlier ones and
 timeless ones; speech of that very stage and timeless speech alone, because people change their manner of
-speaking. The ranking is BM25 over the words of the language. Limits: no meaning beyond shared words; materials
+speaking. The ranking is BM25 over the words of the language (Chinese: by jieba if installed, else pairs of characters). Limits: no meaning beyond shared words; materials
 that share none follow in their given order until the budget is used up.
 """
 
@@ -37,10 +37,10 @@ class Retriever:
     def ranked(self, query: str, stage: str, persona: Persona, kinds: Sequence[MaterialKind]) -> list[Material]:
         """All materials of these kinds that can be known at the stage, whole, the best first."""
         known, index = self.index(stage, persona, tuple(kinds))
-        words = self.tools.words(query)
-        if index is None or not words:
+        terms = self.tools.terms(query)
+        if index is None or not terms:
             return list(known)
-        scores = index.get_scores(words)
+        scores = index.get_scores(terms)
         return [known[place] for place in sorted(range(len(known)), key=lambda place: (-float(scores[place]), place))]
 
     def within(self, materials: Iterable[Material], budget_words: int) -> list[Material]:
@@ -74,7 +74,7 @@ class Retriever:
         key = (persona.id, stage, kinds)
         if key not in self.indexes:
             known = [material for material in self.materials if material.kind in kinds and can_know(material, stage, persona)]
-            self.indexes[key] = known, self.build([self.tools.words(f"{m.title} {m.situation} {m.text}") for m in known])
+            self.indexes[key] = known, self.build([self.tools.terms(f"{m.title} {m.situation} {m.text}") for m in known])
         return self.indexes[key]
 
     def build(self, texts: list[list[str]]) -> Any:

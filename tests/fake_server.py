@@ -175,24 +175,27 @@ def spoilt(asked: Asked, text: str, fault: str) -> str:
 
 def said(asked: Asked) -> str:
     """What was said to the person, in a request for an answer: the second paragraph."""
-    return asked.messages[1][1].split("\n\n")[1]
+    paragraphs = asked.messages[1][1].split("\n\n")
+    return paragraphs[1] if len(paragraphs) > 1 else ""
 
 
 def write(asked: Asked) -> str:
     """A reply in the form that the prompt asks for."""
-    prompt = asked.messages[1][1] if len(asked.messages) > 1 else asked.last
+    asking = [text for role, text in asked.messages if role == "user" and ('{"' in text or re.search(r"^\[", text, re.MULTILINE))]
+    prompt = asking[0] if asking else asked.last
     prose = PROSE[asked.code]
     if '{"inputs"' in prompt:
         return json.dumps({"inputs": entries(asked, prompt)}, ensure_ascii=False)
-    words = [prose[(asked.number + i) % len(prose)] for i in range(3)]
+    words = [f"{prose[(asked.number + i) % len(prose)][:-1]} {asked.number % 9973}." for i in range(3)]
     marks = re.findall(r"^\[[^\]]+\]", prompt, re.MULTILINE)
     return "\n".join(f"{mark} {word}" for mark, word in zip(marks, words, strict=False)) if marks else words[0]
 
 
-def entries(asked: Asked, prompt: str) -> list[dict[str, str]]:
+def entries(asked: Asked, prompt: str) -> list[dict]:
     """As many inputs as asked for, all different."""
     wanted = re.findall(r"^\d+\. (\w+)[:：]", prompt, re.MULTILINE)
-    count = int(next(filter(None, re.search(r"Write (\d+)|请写(\d+)", prompt).groups())))
+    found = re.search(r"Write (\d+)|请写(\d+)", prompt)
+    count = int(next(filter(None, found.groups()))) if found else 1
     mark = f"{asked.number % 10**6}"
     text = (
         (lambda i, kind: f"{kind}{mark}之{i}，你怎么看？")
@@ -201,7 +204,31 @@ def entries(asked: Asked, prompt: str) -> list[dict[str, str]]:
     )
     if '"family"' in prompt:
         fields = ("text", "claim", "truth", "control")
-        return [{"family": wanted[i], **{field: text(i, field) for field in fields}} for i in range(count)]
+        lines = ("pressing", "control_pressing")
+        more = [
+            {field: [text(i, f"{field}{n}") for n in range(2)] if wanted[i] == "pressure" else [] for field in lines} for i in range(count)
+        ]
+        return [{"family": wanted[i], **{field: text(i, field) for field in fields}, **more[i]} for i in range(count)]
     if '"stance"' in prompt:
         return [{"stance": wanted[i], "text": text(i, wanted[i])} for i in range(count)]
+    if '"angle"' in prompt:
+        return [{"angle": wanted[i], "text": text(i, "matter")} for i in range(count)]
+    if '"leak"' in prompt:
+        return [{"text": text(i, "later"), "topic": text(i, "topic"), "leak": text(i, "leak")} for i in range(count)]
     return [{"text": text(i, "matter")} for i in range(count)]
+
+
+def plausible(asked: Asked) -> str:
+    """A reply in the form asked for, whose answers are sentences of the materials shown, so that they differ."""
+    prompt, system = asked.messages[-1][1], asked.messages[0][1]
+    if '"known"' in prompt:
+        text = PROSE[asked.code][asked.number % 4]
+        return json.dumps({"known": asked.number % 3 > 0, "text": f"{text} {asked.number % 997}."}, ensure_ascii=False)
+    marks = re.findall(r"^\[[^\]]+\]", prompt, re.MULTILINE)
+    if not marks:
+        return write(Asked(messages=(asked.messages[0], asked.messages[-1]), turn=asked.turn, body=asked.body))
+    shown = [
+        s.strip() for block in re.findall(r"^## .*\n(.+)", system, re.MULTILINE) for s in re.split(r"(?<=[.。])\s*", block) if len(s) > 8
+    ]
+    chosen = [shown[(asked.number // 7**i) % len(shown)] for i in range(3)] if shown else PROSE[asked.code]
+    return "\n".join(f"{mark} {word} {asked.number % (89 + i)}." for i, (mark, word) in enumerate(zip(marks, chosen, strict=False)))

@@ -11,7 +11,7 @@ INDUCTION = '{"inputs": [{"family": "flattery", "text": "t", "claim": "c", "trut
 
 
 def test_inputs_are_read_also_from_a_fence() -> None:
-    plain = '{"inputs": [{"text": "Why?"}, {"text": "When?"}]}'
+    plain = '{"inputs": [{"angle": "event", "text": "Why?"}, {"angle": "opinions", "text": "When?"}]}'
     for text in (plain, f"```json\n{plain}\n```", f"\n```\n{plain}\n```\n"):
         assert [entry.text for entry in read_inputs(text, "question").inputs] == ["Why?", "When?"]
     assert read_inputs(INDUCTION, "induction", ["flattery"]).inputs[0].truth == "r"
@@ -23,8 +23,8 @@ def test_inputs_are_read_also_from_a_fence() -> None:
         ('{"inputs": [{"text": "Wh', "question", "Invalid JSON"),
         ("Here you are: {}", "question", "Invalid JSON"),
         ('{"inputs": []}', "question", "inputs: empty"),
-        ('{"inputs": [{"txt": "Why?"}]}', "question", r"inputs\.0\.text: Field required"),
-        ('{"inputs": [{"text": "Why?", "mood": 1}]}', "question", r"inputs\.0\.mood: Extra"),
+        ('{"inputs": [{"angle": "event", "txt": "Why?"}]}', "question", r"inputs\.0\.text: Field required"),
+        ('{"inputs": [{"angle": "event", "text": "Why?", "mood": 1}]}', "question", r"inputs\.0\.mood: Extra"),
         ('{"inputs": [{"text": "I say", "stance": "shrugs"}]}', "opinion", r"inputs\.0\.stance"),
         (INDUCTION, "induction", "family: 'flattery' is none of authority"),
     ],

@@ -15,7 +15,7 @@ import pytest
 from fake_server import Asked, FakeServer, said
 
 from persllm.chat import ApiModel, ScriptedModel
-from persllm.config import ApiSettings, ConstructorSettings
+from persllm.config import ApiSettings, ConstructorSettings, KindShares
 from persllm.construct_llm import LlmConstructor
 from persllm.construct_llm.carrying import STRIKES
 from persllm.errors import ModelError
@@ -45,9 +45,15 @@ MATERIALS = [BELL, FIRE, SAND, TALK]
 
 
 def settings(server: FakeServer | None = None, count: int = 2, **api) -> ConstructorSettings:
+    """One answer to each question; what goes on, and what crosses the stages, is tested apart."""
     url = server.url if server else "http://127.0.0.1:9/v1"
     return ConstructorSettings(
-        engine="llm", questions_per_material=count, api=ApiSettings(**{"url": url, "model": "fake", "retries": 1, "timeout": 5.0} | api)
+        engine="llm",
+        questions_per_material=count,
+        follow_up=0,
+        cross_stage=0,
+        kinds=KindShares(future=0),
+        api=ApiSettings(**{"url": url, "model": "fake", "retries": 1, "timeout": 5.0} | api),
     )
 
 
@@ -85,7 +91,7 @@ def test_inductions_name_the_false_part_and_one_family_stays_unseen(questions: l
     assert [(q.form, q.held_out, q.truth) for q in inductions] == [(q.form, q.held_out, q.truth) for q in controls]
     assert all(q.held_out for q in inductions if q.form not in trained)
     assert sum(q.form not in trained for q in inductions) == 5
-    assert {q.form for q in questions if q.kind == "opinion"} == {"agrees", "differs"}
+    assert {q.form for q in questions if q.kind == "opinion"} <= {"agrees", "differs", "conflicts"}
     assert len({q.group for q in questions}) == len(questions)
 
 
@@ -95,7 +101,7 @@ def test_the_stage_is_said_in_every_call() -> None:
         found, _ = all_questions(made)
         list(made.answer_questions(found))
         systems = [messages[0][1] for messages in server.counts]
-    assert len(systems) == 3 * 5 + len(found)
+    assert len(systems) == 3 * 5 + sum(1 + len(q.later) for q in found)
     for system in systems:
         early, late = "At this time Ada Brand is: Apprentice." in system, "At this time Ada Brand is: Master." in system
         assert early != late
@@ -111,8 +117,9 @@ def test_an_answer_keeps_analysis_speech_evidence_and_the_raw_reply(questions: l
         outcomes = dict((q.identity, outcome) for q, outcome in constructor(server).answer_questions(questions))
     assert len(outcomes) == len(questions)
     for question in questions:
-        [conversation], dropped = outcomes[question.identity]
-        assert dropped == []
+        conversations, dropped = outcomes[question.identity]
+        conversation = conversations[-1]
+        assert (len(conversations), dropped) == (len(question.later) or 1, [])
         assert conversation.messages[0].content == question.text
         assert conversation.answer.content in conversation.raw
         assert conversation.answer.thought in conversation.raw
@@ -130,7 +137,7 @@ def test_held_out_materials_are_shown_only_for_their_own_questions(questions: li
     with FakeServer() as server:
         chosen = settings(server)
         made = LlmConstructor(ADA, MATERIALS, chosen, ApiModel(chosen.api), held_out={BELL.identity})
-        for question, ([conversation], _) in made.answer_questions(questions):
+        for question, ([conversation, *_], _) in made.answer_questions(questions):
             assert (BELL.identity in conversation.evidence) == (question.material == BELL.identity)
 
 
@@ -195,16 +202,16 @@ def raising(reply: dict | str, material: Material = BELL) -> tuple[list[Question
     """What comes of one material when the inputs of the kind `question` are this reply, and all else fails."""
     text = reply if isinstance(reply, str) else json.dumps(reply)
     model = ScriptedModel(
-        lambda request: text if "ordinary questions" in request.messages[1].content else Reply(finish="error", error="down")
+        lambda request: text if "someone might ask" in request.messages[1].content else Reply(finish="error", error="down")
     )
     [(_, (questions, dropped))] = LlmConstructor(ADA, MATERIALS, settings(), model).raise_questions([material])
     return questions, [d for d in dropped if d.detail.startswith("question")], model
 
 
 def test_half_json_is_asked_for_again_once_and_then_dropped() -> None:
-    questions, [dropped], model = raising('{"inputs": [{"text": "Wh')
+    questions, [dropped], model = raising('{"inputs": [{"angle": "event", "text": "Wh')
     assert (questions, dropped.reason) == ([], "format")
-    assert dropped.detail.endswith('{"inputs": [{"text": "Wh')
+    assert dropped.detail.endswith('{"inputs": [{"angle": "event", "text": "Wh')
     repairs = [request for request in model.requests if len(request.messages) == 4]
     assert len(repairs) == 2, "one in the first round, one when the item with its failed calls was tried again"
     assert "cannot be read: Invalid JSON" in repairs[0].messages[3].content
@@ -220,7 +227,7 @@ def test_half_json_is_asked_for_again_once_and_then_dropped() -> None:
     ],
 )
 def test_inputs_that_cannot_be_used_are_dropped_one_by_one(texts: list[str], kept: list[str], reasons: list[str]) -> None:
-    questions, dropped, _ = raising({"inputs": [{"text": text} for text in texts]})
+    questions, dropped, _ = raising({"inputs": [{"angle": "event", "text": text} for text in texts]})
     assert ([q.text for q in questions], [d.reason for d in dropped]) == (kept, reasons)
 
 
@@ -289,7 +296,7 @@ def test_a_stopped_run_goes_on_without_paying_twice_and_ends_the_same(tmp_path: 
         assert 0 <= in_flight_when_stopped <= 2 * 2
         assert run(tmp_path / "b", server) == undisturbed
         assert server.requests == price + in_flight_when_stopped
-    assert undisturbed[0].count(b"\n") == 50
+    assert undisturbed[0].count(b"\n") >= 50
 
 
 KILLED = """
@@ -338,8 +345,8 @@ def test_a_server_that_goes_away_stops_the_step_and_the_rest_stays_owed(tmp_path
     assert not [line for line in lines if "call failed" in line]
     with FakeServer() as server:
         folder.fill(questions, constructor(server).answer_questions)
-        assert server.requests == len(questions) - 10
-    assert len(folder.records(Conversation)) == len(questions)
+        assert server.requests == sum(1 + len(q.later) for q in questions) - 10
+    assert len(folder.records(Conversation)) == sum(len(q.later) or 1 for q in questions)
 
 
 def test_a_server_that_never_answers_is_an_error_not_an_empty_step(questions: list[Question]) -> None:
@@ -394,5 +401,5 @@ def test_a_chinese_person_is_asked_and_answers_in_chinese() -> None:
         assert (len(questions), dropped) == (10, [])
         outcomes = list(made.answer_questions(questions))
         prompts = "".join(text for messages in server.counts for _, text in messages)
-    assert all(len(conversations) == 1 for _, (conversations, _) in outcomes)
+    assert all(len(conversations) == (len(q.later) or 1) for q, (conversations, _) in outcomes)
     assert not re.search(r"\{[a-z_]+\}", prompts)

@@ -11,10 +11,10 @@ NAMES = sorted(file.stem for file in (PROMPTS / "en").glob("*.txt"))
 
 
 def test_words_go_to_their_places_and_other_braces_stay() -> None:
-    text = prompt("en", "question", name="Ada", material="A {name} \\1 passage.", count="2")
-    assert "Write 2 ordinary questions that Ada can answer" in text
+    text = prompt("en", "question", name="Ada", material="A {name} \\1 passage.", count="2", orders="")
+    assert "Write 2 things that someone might ask Ada." in text
     assert "A {name} \\1 passage." in text
-    assert '{"inputs": [{"text": "the question"}]}' in text
+    assert '{"inputs": [{"angle": "name of the subject", "text": "what is asked"}]}' in text
 
 
 def test_a_missing_and_an_unknown_word_are_errors() -> None:
@@ -25,7 +25,7 @@ def test_a_missing_and_an_unknown_word_are_errors() -> None:
 
 
 def test_an_unknown_prompt_is_an_error_that_names_the_known() -> None:
-    with pytest.raises(ConfigError, match=r"nothing\.txt: no such prompt\. Known are: annotator, "):
+    with pytest.raises(ConfigError, match=r"nothing\.txt: no such prompt\. Known are: angle_daily_life, "):
         prompt_text("en", "nothing")
     with pytest.raises(ConfigError, match="none in fr"):
         prompt_text("fr", "role")

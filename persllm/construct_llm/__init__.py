@@ -1,13 +1,15 @@
 """Conversations made by a language model, as in the paper (section 3.2).
 
-For every material and its stage the model raises questions, opinions, and inductions with a true twin each
-(`control`); then it answers each in role, from materials retrieved for it: what the person lived and knows,
-and how the person speaks, apart. The stage is said in every call. An induction also brings its wrong answer,
-the premise accepted, and a control the truth denied: rejected answers whose contrast is certain.
+For every material and its stage the model raises questions from several angles, opinions, inductions with a true
+twin each (`control`), and inputs about the future; then it answers each in role, from materials retrieved for it:
+what the person lived and knows, and how the person speaks, apart. The stage is said in every call. An induction
+also brings its wrong answer, the premise accepted, a control the truth denied, the future an answer that knows
+it: rejected answers whose contrast is certain. Some talks go on, and some questions of one stage are put to the
+others, so that two stages can be told apart by their answers to one question.
 
-An item is yielded as soon as all its calls are done. Items with a failed call come last, after one more try,
-so that a run stopped by a failing server owes them again. Limits: what the model makes up beyond the
-materials is forbidden by the prompt and not detected here.
+`orders` says what is asked for, `raising` asks for inputs, `answering` for answers, `examples` shows the form on
+the person's own life, `scene` holds what every call says, `carrying` does the work of many items side by side.
+Limits: what the model makes up beyond the materials is forbidden by the prompt and not detected here.
 """
 
 from collections.abc import Collection, Iterator, Sequence

@@ -52,9 +52,13 @@ class Running(Generic[Item]):
 
     def __init__(self, item: Item, job: Job):
         self.item, self.job = item, job
-        self.asked: list[Request] = next(job)
         self.got: dict[int, Reply] = {}
         self.made: Made | None = None
+        self.asked: list[Request] = []
+        try:
+            self.asked = next(job)
+        except StopIteration as end:  # a job that has nothing to ask for
+            self.made = end.value
 
     @property
     def waits(self) -> bool:

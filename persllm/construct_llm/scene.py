@@ -3,9 +3,13 @@
 from collections.abc import Collection, Sequence
 
 from persllm.config import ConstructorSettings
+from persllm.languages import language
 from persllm.prompts import prompt
 from persllm.records import Material, Message, Persona, Reply, Request, Sampling, Stage
 from persllm.retrieval import Retriever
+
+MOST_LATER = 20
+"""Headings of later times that are named to a model that raises questions."""
 
 
 class Scene:
@@ -50,3 +54,23 @@ class Scene:
         if material.date and material.date not in " ".join(heading):
             heading.append(material.date)
         return self.say("material", heading=" \u2013 ".join(heading), text=material.text)
+
+    def told_later(self, stage: Stage) -> str:
+        """The headings of what comes after a stage, for those who must not ask for it; empty if nothing does."""
+        position, tools = self.persona.order(stage.id), language(self.code)
+        later = [
+            tools.topic(m.title)
+            for m in self.materials.values()
+            if m.kind == "experience" and m.stage and self.persona.order(m.stage) > position
+        ]
+        shown = self.comma.join([*dict.fromkeys(filter(None, later))][:MOST_LATER])
+        return self.say("stage_later", name=self.persona.name, later=shown) if shown else ""
+
+    @property
+    def comma(self) -> str:
+        """What stands between the parts of a list."""
+        return "\u3001" if self.code == "zh" else "; "
+
+    def is_first(self, material: Material, stage: Stage) -> bool:
+        """Whether a material is the one to which what concerns the stage as a whole is tied."""
+        return material.identity == next((m.identity for m in self.materials.values() if m.stage in (None, stage.id)), "")

@@ -1,6 +1,6 @@
 """What depends on the language of a person: counting, cutting, and turning a text to the first person.
 
-One module per language with the same functions: `words`, `sentences`, `first_person`, `second_person`,
+One module per language with the same functions: `words`, `terms`, `sentences`, `first_person`, `second_person`,
 `spans`, `topic`. Limits: rules, not parsing; what a rule cannot turn safely it returns as None, and the
 caller drops it with a reason.
 """

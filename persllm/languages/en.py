@@ -64,6 +64,11 @@ def words(text: str) -> list[str]:
     return [word.lower() for word in WORD.findall(text.replace("’", "'"))]
 
 
+def terms(text: str) -> list[str]:
+    """What retrieval counts: the words."""
+    return words(text)
+
+
 def sentences(text: str) -> list[str]:
     """A text cut at full stops, question and exclamation marks that end a sentence; `Oh! if only` is one piece."""
     found: list[str] = []

@@ -7,7 +7,11 @@ name are not touched, and where they leave a doubt the result is None. With the 
 turned. Names and places are found by sure signs only: a form of address, a middle dot, a word such as 镇 or 岛.
 """
 
+import itertools
+import logging
 import re
+from collections.abc import Callable, Iterable
+from functools import cache
 
 from persllm.languages import Span, Who
 
@@ -20,10 +24,12 @@ LONGEST = 300
 QUOTED = re.compile('“[^”]*”|「[^」]*」|『[^』]*』|‘[^’]*’|《[^》]*》|"[^"]*"')
 DIGITS = "一二三四五六七八九〇零"
 NUMERALS = "一二两三四五六七八九十百千万"
+CHAPTER = re.compile(rf"^\s*第[\d{NUMERALS}{DIGITS}]{{1,6}}[回章节卷篇]\s*[:：、.．]?\s*")
+"""The number of a chapter, as it stands before a heading: 第三回."""
 YEAR = re.compile(
     rf"(?:公元前?|西元)?(?:\d{{3,4}}|[{DIGITS}]{{4}})年(?:(?:\d{{1,2}}|[{NUMERALS}]{{1,3}})月(?:(?:\d{{1,2}}|[{NUMERALS}]{{1,3}})[日号])?)?(?:[春夏秋冬]天?|初|底|末)?"
 )
-MEASURE = "个只条艘年天岁里名位本张把座口间次块斤元文匹头件杯桶丈尺人家封首顶双扇盏口倍步遍句段根棵朵层场场排辆架点"
+MEASURE = "个只条艘年天岁里名位本张把座口间次块斤元文匹头件杯桶丈尺人家封首顶双扇盏倍步遍句段根棵朵层场排辆架点锭瓶担枚卷篇副幅洞趟杵户夜"
 NUMBER = re.compile(rf"(?<![第{NUMERALS}\d.])(?:\d+(?:\.\d+)?|[{NUMERALS}]+)(?=[{MEASURE}])")
 ONE = {"一", "1"}
 SURNAMES = "王李张刘陈杨黄赵吴周徐孙马朱胡郭何高林罗郑梁谢宋唐许韩冯邓曹彭曾肖田董袁潘于蒋蔡余杜叶程苏魏吕丁任沈姚卢姜崔钟谭陆汪范金石廖贾夏韦付方白邹孟熊秦邱江尹薛闫段雷侯龙史陶黎贺顾毛郝龚邵万钱严覃武戴莫孔向汤"
@@ -59,6 +65,26 @@ FIXED = re.compile("自我|忘我|无我|我行我素|我国|敌我|你我|小�
 def words(text: str) -> list[str]:
     """Characters, Latin words in lower case and whole numbers: the unit of budgets, retrieval and overlap."""
     return [word.lower() for word in WORD.findall(text)]
+
+
+def terms(text: str) -> list[str]:
+    """What retrieval counts: words by jieba where it is installed, else pairs of neighbouring characters."""
+    segment = segmenter()
+    if segment is not None:
+        return [term.lower() for term in segment(text) if WORD.search(term)]
+    flat = words(text)
+    return [a + b for a, b in itertools.pairwise(flat)] or flat
+
+
+@cache
+def segmenter() -> Callable[[str], Iterable[str]] | None:
+    """Cuts a text into words; None if jieba is not there (`pip install persllm[chinese]`)."""
+    try:
+        import jieba
+    except ImportError:
+        return None
+    jieba.setLogLevel(logging.WARNING)
+    return jieba.Tokenizer().cut_for_search
 
 
 def sentences(text: str) -> list[str]:
@@ -206,8 +232,8 @@ def lowered(text: str) -> str:
 
 
 def topic(title: str, who: Who | None = None) -> str:
-    """A heading as it stands inside a sentence: no date in parentheses at its end."""
-    return re.sub(r"\s*[(（][^()（）]*[)）]\s*$", "", title).strip()
+    """A heading as it stands inside a sentence: no number of a chapter before it, no date in parentheses behind it."""
+    return re.sub(r"\s*[(（][^()（）]*[)）]\s*$", "", CHAPTER.sub("", title)).strip()
 
 
 def question_like(title: str) -> bool:
