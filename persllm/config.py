@@ -227,6 +227,16 @@ class ConstructorSettings(Settings):
     shards: int = Field(2, ge=1)
     """For `ray`: workers that share the items and the limits among them."""
 
+    @property
+    def addresses(self) -> tuple[AddressSettings, ...]:
+        """Every address that is asked."""
+        return tuple(one for one in (self.api, *self.apis) if one.url)
+
+    @property
+    def models(self) -> list[str]:
+        """Every name by which a server knows the annotating model."""
+        return list(dict.fromkeys(one.model or self.api.model for one in self.addresses))
+
 
 CheckName = Literal[
     "format", "wrong language", "too short", "too long", "assistant-speak", "copied", "premise accepted", "truth denied", "out of stage", "ungrounded",

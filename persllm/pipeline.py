@@ -17,14 +17,16 @@ from typing import Any
 
 import persllm
 from persllm import checks, dataset, general, materials, pairs
+from persllm.chat.ledger import check_prices
 from persllm.checks.marks import marks_fingerprint
 from persllm.config import AddressSettings, Recipe
+from persllm.construction import Construction
 from persllm.errors import ConfigError, MaterialError, RunError
 from persllm.gold import gold_items
 from persllm.prompts import prompts_fingerprint
 from persllm.provenance import logged, write_provenance
 from persllm.records import Conversation, Dropped, Material, Persona, PreferencePair, Question, TestItem, fingerprint
-from persllm.store import Outcome, Progress, Run, StepFolder, differences, now, replace_json, silent
+from persllm.store import Progress, Run, StepFolder, differences, now, replace_json, silent
 from persllm.wordings import wordings_fingerprint
 
 log = logging.getLogger("persllm")
@@ -90,27 +92,20 @@ def read_materials(work: Work) -> dict[str, Any]:
 
 def raise_questions(work: Work) -> dict[str, Any]:
     """Questions, opinions, inductions and controls about every material."""
-    with annotator(work) as constructor_for:
-
-        def raised(owed: list[Material]) -> Iterator[tuple[Material, Outcome]]:
-            for persona in work.personas:
-                yield from constructor_for(persona).raise_questions([m for m in owed if m.persona == persona.id])
-
-        work.folder.fill(work.materials, raised, work.progress)
-    return {"questions": len(work.folder.records(Question))}
+    done = construction_of(work).raise_questions(work.folder, work.progress)
+    return {"questions": len(work.folder.records(Question)), **done}
 
 
 def answer_questions(work: Work) -> dict[str, Any]:
     """Every question answered in role from the materials."""
     questions = work.run.step("2-questions").records(Question)
-    with annotator(work) as constructor_for:
+    done = construction_of(work).answer_questions(questions, work.folder, work.progress)
+    return {"conversations": len(work.folder.records(Conversation)), **done}
 
-        def answered(owed: list[Question]) -> Iterator[tuple[Question, Outcome]]:
-            for persona in work.personas:
-                yield from constructor_for(persona).answer_questions([q for q in owed if q.persona == persona.id])
 
-        work.folder.fill(questions, answered, work.progress)
-    return {"conversations": len(work.folder.records(Conversation))}
+def construction_of(work: Work) -> Construction:
+    """How this run makes conversations from its materials."""
+    return Construction(work.recipe, work.personas, work.materials, work.run.path / "spending.jsonl", work.cache / "calls")
 
 
 def make_dataset(work: Work) -> dict[str, Any]:
@@ -216,10 +211,16 @@ class Step:
     needs: tuple[str, ...] = ()
 
 
+WAYS: dict[str, Any] = {
+    "budget": True,
+    "constructor": {"apis": True, "runner": True, "shards": True, "api": set(AddressSettings.model_fields) - {"model"}},
+}
+"""Settings that say where, how fast and for how much the annotator is asked: they change no result and may change within a run."""
+
+
 def constructor_settings(recipe: Recipe) -> dict[str, Any]:
     """Settings and wordings of the constructor; where the annotator stands and how fast it is asked changes nothing."""
-    ways = {"apis": True, "runner": True, "shards": True, "api": set(AddressSettings.model_fields) - {"model"}}
-    constructor = recipe.constructor.model_dump(mode="json", exclude=ways)
+    constructor = recipe.constructor.model_dump(mode="json", exclude=WAYS["constructor"])
     extractive = recipe.constructor.engine == "extractive"
     texts = wordings_fingerprint() if extractive else prompts_fingerprint(without=("prompted", "remembered", "classify"))
     return {"constructor": constructor, "texts": texts, "held_out": None if extractive else recipe.mixture.held_out_materials}
@@ -318,6 +319,8 @@ def step_named(name: str) -> Step | None:
 def check_before(recipe: Recipe) -> None:
     """Read everything the user gave before anything is written."""
     personas = read_personas(recipe)
+    if recipe.constructor.engine == "llm":
+        check_prices(recipe.budget, recipe.constructor.models)
     if recipe.evaluation.gold:
         gold_items([Path(folder) for folder in recipe.personas], personas, set())
 
@@ -327,9 +330,9 @@ def accept_settings(run: Run, recipe: Recipe, redo: bool) -> None:
     file = run.path / "config.json"
     fresh = recipe.model_dump(mode="json")
     if file.is_file() and not redo:
-        before = run.recipe.model_dump(mode="json")
-        if before != fresh:
-            raise RunError(differences(run.path, before, fresh).replace(f"--redo {run.path.name}", "--redo STEP"))
+        before, wanted = (one.model_dump(mode="json", exclude=WAYS) for one in (run.recipe, recipe))
+        if before != wanted:
+            raise RunError(differences(run.path, before, wanted).replace(f"--redo {run.path.name}", "--redo STEP"))
     replace_json(file, fresh)
 
 
@@ -377,24 +380,6 @@ def read_folders(recipe: Recipe) -> list[materials.Folder]:
 def read_personas(recipe: Recipe) -> list[Persona]:
     """The persons of a recipe."""
     return [folder.persona for folder in read_folders(recipe)]
-
-
-@contextlib.contextmanager
-def annotator(work: Work) -> Iterator[Callable[[Persona], Any]]:
-    """What makes conversations for a person: the extractive constructor, or an LLM at an address."""
-    settings = work.recipe.constructor
-    everything = work.materials
-    if settings.engine == "extractive":
-        from persllm.construct_extractive import Constructor
-
-        yield lambda p: Constructor(p, [m for m in everything if m.persona == p.id], [m for m in everything if m.persona != p.id], settings)
-        return
-    from persllm.chat import ApiModel
-    from persllm.construct_llm import LlmConstructor
-
-    held = materials.held_out_materials(everything, work.recipe.mixture.held_out_materials)
-    with contextlib.closing(ApiModel(settings.api, work.cache / "calls", settings.apis)) as model:
-        yield lambda p: LlmConstructor(p, everything, settings, model, held)
 
 
 def part_of(progress: Progress, place: int, parts: int) -> Progress:

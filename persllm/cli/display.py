@@ -7,9 +7,9 @@ from pathlib import Path
 
 
 def say_where_text_goes(recipe) -> None:
-    """Name the address that will receive text of the materials, before it does."""
-    if recipe.constructor.engine == "llm":
-        print(f"text of the materials will be sent to {recipe.constructor.api.url}", file=sys.stderr)
+    """Name each address that will receive text of the materials, before it does."""
+    for address in recipe.constructor.addresses if recipe.constructor.engine == "llm" else ():
+        print(f"text of the materials will be sent to {address.url}", file=sys.stderr)
 
 
 def print_result(run: Path) -> None:
