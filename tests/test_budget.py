@@ -88,6 +88,7 @@ def recipe(folder: Path, server: FakeServer, **budget) -> Recipe:
     from persllm.config import read_recipe
 
     sets = ["constructor.engine=llm", f"constructor.api.url={server.url}", "constructor.api.model=fake", "constructor.api.retries=0"]
+    sets += ["base.hidden_size=16", "base.layers=1", "base.vocabulary=400", "base.pretraining_tokens=2000", "threads=1"]
     sets += [f"budget.{name}={value}" for name, value in budget.items()]
     file = folder / "recipe.yaml" if (folder / "recipe.yaml").is_file() else write_starter(folder)
     return read_recipe(file, tuple(sets))
