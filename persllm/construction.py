@@ -6,7 +6,7 @@ Ray cluster (`constructor.runner`); both make the same records. What its calls c
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +41,6 @@ class Construction:
         """Do the owed items of a step."""
         step = folder.path.name
         ways = {"extractive": self.by_rule, "llm": self.from_here}
-        if self.recipe.constructor.engine == "llm" and self.recipe.constructor.runner == "ray":
-            ways["llm"] = self.from_cluster
         with ways[self.recipe.constructor.engine](step) as work:
             folder.fill(items, work, progress)
         return self.spent(step)
@@ -77,12 +75,6 @@ class Construction:
         with closing(self.ledger(step)) as accounts, closing(ReplyCache(self.kept)) as kept:
             model = ApiModel(settings.api, kept, settings.apis, accounts)
             yield self.of_each_person(lambda persona: LlmConstructor(persona, self.materials, settings, model, self.held), step)
-
-    def from_cluster(self, step: str) -> AbstractContextManager[Callable[[list[Any]], Outcomes]]:
-        """The LLM constructor on the nodes of a Ray cluster."""
-        from persllm.cluster import work_on_cluster
-
-        return work_on_cluster(self, step)
 
     @property
     def held(self) -> set[str]:

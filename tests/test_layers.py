@@ -19,6 +19,7 @@ materials material_files sketches facts retrieval exchanges staging classificati
 agent evidence talks metrics starter takers doctor
 listening
 construct_extractive construct_llm styling ingestion serve web study meeting dataset pairs training evaluation report
+cluster
 construction forecast
 pipeline
 show improve
