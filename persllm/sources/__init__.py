@@ -11,12 +11,36 @@ from pathlib import Path
 from persllm.errors import MaterialError
 from persllm.passages import Passage, SourceReader
 from persllm.records import Dropped, Record
-from persllm.sources import columns, discord, openai, sharegpt, slack, telegram, text, wechat, whatsapp
+from persllm.sources import (
+    columns,
+    diary,
+    discord,
+    docx,
+    epub,
+    interview,
+    letter,
+    letter_book,
+    markdown,
+    openai,
+    pdf,
+    play_xml,
+    screenplay,
+    script,
+    sharegpt,
+    slack,
+    subtitles,
+    telegram,
+    text,
+    web_page,
+    wechat,
+    whatsapp,
+)  # fmt: skip
 from persllm.sources.bounded import head_of
 
 READERS: tuple[SourceReader, ...] = (
     whatsapp, telegram, discord, slack, wechat, openai, sharegpt, columns,
-    text,
+    epub, docx, pdf, subtitles, play_xml, web_page,
+    letter_book, interview, script, screenplay, letter, diary, markdown, text,
 )  # fmt: skip
 """Every format, the more particular first: the first that recognises a file reads it."""
 

@@ -43,8 +43,8 @@ CONTROLS = bytes(set(range(32)) - set(b"\t\n\r\f\x1a\x1b\x08\x0b"))
 class Line(NamedTuple):
     """A line of a text file without its end."""
 
-    number: int
-    """From 1."""
+    number: int | str
+    """From 1; in files without lines another place, such as `page 3`."""
     text: str
 
 
@@ -147,18 +147,19 @@ def narrow(sample: bytes) -> str:
 def lines(path: Path, encoding: str = "", longest: int = LONGEST_LINE) -> Iterator[Line | Dropped]:
     """The lines of a text file in any encoding, in little memory; what cannot be read is Dropped with its place."""
     regular(path)
-    number = 0
+    number, file_name = 0, path.name
     with open(path, encoding=encoding or encoding_of(path), errors="replace") as file:
         while text := file.readline(longest + 1):
             number += 1
-            place = f"{path.name}:{number}"
             if len(text) > longest and not text.endswith("\n"):
                 for rest in iter(lambda: file.readline(longest), ""):
                     if rest.endswith("\n"):
                         break
-                yield Dropped(item=place, reason="line too long", detail=f"over {longest} characters")
+                yield Dropped(item=f"{file_name}:{number}", reason="line too long", detail=f"over {longest} characters")
             elif UNREADABLE in text or "\0" in text:
-                yield Dropped(item=place, reason="unreadable characters", detail=text.strip()[:80].replace("\0", UNREADABLE))
+                yield Dropped(
+                    item=f"{file_name}:{number}", reason="unreadable characters", detail=text.strip()[:80].replace("\0", UNREADABLE)
+                )
             else:
                 yield Line(number, text.rstrip("\n"))
 

@@ -11,8 +11,9 @@ from pathlib import Path
 from persllm.passages import Passage
 from persllm.records import Dropped
 from persllm.sources import chapters
-from persllm.sources.bounded import Line, head_of, lines
-from persllm.sources.gutenberg import END, START, tidy
+from persllm.sources.bounded import Line
+from persllm.sources.gutenberg import tidy
+from persllm.sources.plain import own_lines_of
 
 name = "text"
 SUFFIXES = {".txt", ".text", ".asc", ""}
@@ -20,6 +21,7 @@ BREAK = re.compile(r"\s*(?:[*＊·•#=_—–-]\s*){3,}\s*")
 """A line of ornaments between scenes."""
 LONGEST_PARAGRAPH = 400
 """Lines after which a paragraph is closed without an empty line."""
+MARKS = ("[", "]", "_", "--")
 HAN_BREAK = re.compile(r"(?<=[\u3000-\u9fff\uff00-\uffef])\s+(?=[\u3000-\u9fff\uff00-\uffef])")
 
 
@@ -30,21 +32,7 @@ def recognises(path: Path, head: bytes) -> bool:
 
 def read(path: Path) -> Iterator[Passage | Dropped]:
     """Paragraphs of prose."""
-    return paragraphs(own(lines(path), path), path.name)
-
-
-def own(found: Iterable[Line | Dropped], path: Path) -> Iterator[Line | Dropped]:
-    """The lines that are the author's: those after the publisher's mark of the start, up to that of the end."""
-    inside = not any(START.search(line) for line in head_of(path).decode("ascii", "ignore").splitlines())
-    for line in found:
-        if not isinstance(line, Line):
-            yield line
-        elif not inside:
-            inside = bool(START.search(line.text))
-        elif END.search(line.text):
-            return
-        else:
-            yield line
+    return paragraphs(own_lines_of(path), path.name)
 
 
 def paragraphs(found: Iterable[Line | Dropped], file: str) -> Iterator[Passage | Dropped]:
@@ -82,6 +70,14 @@ def chinese(text: str) -> bool:
 
 def passage(block: list[Line], file: str, outer: str, inner: str) -> Iterator[Passage]:
     """The paragraph of some lines, if it holds any words."""
-    text = HAN_BREAK.sub("", tidy(" ".join(line.text.strip() for line in block)))
+    text = clean(" ".join(line.text for line in block))
     if any(letter.isalnum() for letter in text):
         yield Passage(text=text, source=f"{file}:{block[0].number}", heading=" / ".join(filter(None, (outer, inner))))
+
+
+def clean(text: str) -> str:
+    """A paragraph on one line, without the editor's marks if there are any."""
+    flat = " ".join(text.split())
+    if any(mark in flat for mark in MARKS) or flat.startswith(("...", "*")):
+        flat = tidy(flat)
+    return flat if flat.isascii() else HAN_BREAK.sub("", flat)
