@@ -27,6 +27,9 @@ def ingest(
     stages: Annotated[
         str, typer.Option(help="chapter, file, propose, or ranges: early:1800-1810,late:1811- (years, or chapters 1-20).")
     ] = "",
+    columns: Annotated[
+        str, typer.Option("--map", help="Columns of CSV or JSONL: speaker=from,text=body,date=ts,thread=chat,reply_to=parent.")
+    ] = "",
     kind: Annotated[str, typer.Option(help="speech, experience or knowledge, if all sources are that.")] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Read everything, say what would be made, change nothing.")] = False,
     as_json: JsonOption = False,
@@ -37,7 +40,7 @@ def ingest(
     from persllm.ingestion import ingest as make
     from persllm.ingestion import request_of
 
-    request = request_of(sources, person, alias or (), format_, language, stages, kind)
+    request = request_of(sources, person, alias or (), format_, language, stages, kind, columns)
     with Display().bar("reading the sources") as progress:
         made = make(request, into, dry_run, progress)
     print(made.model_dump_json(indent=2) if as_json else "\n".join(lines_of(made)))

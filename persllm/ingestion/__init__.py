@@ -21,7 +21,7 @@ from persllm.ingestion.result import Ingested
 from persllm.ingestion.stages import Stages, stages_for
 from persllm.passages import Passage
 from persllm.records import Dropped
-from persllm.sources import read_path
+from persllm.sources import columns, read_path
 from persllm.store import Progress, silent
 
 __all__ = ["Ingested", "Request", "ingest", "request_of"]
@@ -65,7 +65,12 @@ def read_all(sources: Sequence[Collected], person: Person, request: Request, pro
     done, total = 0, sum(source.size for source in sources)
     for source in sources:
         progress(done, total)
-        pieces += pieces_of(watched(source, read, person, partial(within, progress, done, source.size, total)), person, source, request)
+        passages = watched(source, read, person, request, partial(within, progress, done, source.size, total))
+        for found in pieces_of(passages, person, source, request):
+            if isinstance(found, Dropped):
+                read.dropped.append(found)
+            else:
+                pieces.append(found)
         done += source.size
     progress(done, total)
     return pieces, read
@@ -76,10 +81,10 @@ def within(progress: Progress, before: int, size: int, total: int, done: int) ->
     progress(before + min(done, size), total)
 
 
-def watched(source: Collected, read: Reading, person: Person, progress: Callable[[int], None]) -> Iterator[Passage]:
+def watched(source: Collected, read: Reading, person: Person, request: Request, progress: Callable[[int], None]) -> Iterator[Passage]:
     """The passages of a source, their places relative to what the user named; what is dropped is kept apart."""
     size = 0
-    for found in readable(source):
+    for found in readable(source, request):
         if isinstance(found, Dropped):
             read.dropped.append(found.model_copy(update={"item": source.named(found.item)}))
             continue
@@ -91,10 +96,13 @@ def watched(source: Collected, read: Reading, person: Person, progress: Callable
         yield found.model_copy(update={"source": source.named(found.source)})
 
 
-def readable(source: Collected) -> Iterator[Passage | Dropped]:
+def readable(source: Collected, request: Request) -> Iterator[Passage | Dropped]:
     """What the reader of a source yields; a file in a folder that cannot be read any further is dropped there."""
     try:
-        yield from read_path(source.path, source.format)
+        if request.columns:
+            yield from columns.Columns(columns.read_mapping(request.columns)).read(source.path)
+        else:
+            yield from read_path(source.path, source.format)
     except MaterialError as error:
         if source.asked_for:
             raise

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from persllm.doctor import examine
 from persllm.errors import MaterialError
 from persllm.ingestion.collect import Collected
 from persllm.ingestion.draft import persona_yaml, recipe_yaml, to_confirm
@@ -29,7 +30,7 @@ from persllm.ingestion.pieces import Piece
 from persllm.ingestion.request import Request
 from persllm.ingestion.result import Ingested, SourceRecord
 from persllm.ingestion.stages import Stages, slug
-from persllm.materials import PersonaSettings, examine, make_persona, read_folder
+from persllm.materials import PersonaSettings, make_persona
 from persllm.parsing import parse, read_yaml
 from persllm.records import Dropped, Record, Stage
 from persllm.store import disk_trouble, replace_json
@@ -241,6 +242,7 @@ def options(request: Request) -> dict[str, str]:
         "format": request.format,
         "language": request.language,
         "stages": request.stages,
+        "columns": request.columns,
         "kind": request.kind or "",
         "aliases": ", ".join(request.aliases),
     }
@@ -258,4 +260,4 @@ def write(file: Path, text: str) -> None:
 
 def diagnosis(path: Path) -> tuple[str, ...]:
     """What the doctor says of a folder."""
-    return examine(read_folder(path)).warnings
+    return examine(path).warnings

@@ -1,18 +1,17 @@
 """From passages to pieces: each will be one material, once it has a stage."""
 
 from collections.abc import Iterable, Iterator
-from itertools import groupby
+from itertools import chain, groupby, islice
 
+from persllm.exchanges import exchanges
 from persllm.ingestion.collect import Collected
 from persllm.ingestion.people import Person
 from persllm.ingestion.request import Request
 from persllm.passages import Passage
-from persllm.records import MaterialKind, Record, Turn
+from persllm.records import Dropped, MaterialKind, Record, Turn
 
-BEFORE = 3
-"""Turns of others that an exchange begins with."""
-APART = 6
-"""Turns of others after which an exchange of the person is over."""
+HEARD_FIRST = 50
+"""Messages by which the language of a chat is told, before any situation is put into words."""
 LONGEST_TOLD = 900
 """Characters of an episode; the next paragraph begins another."""
 
@@ -43,15 +42,15 @@ class Piece(Record):
         return len(self.text) + sum(len(turn.text) for turn in self.turns)
 
 
-def pieces_of(passages: Iterable[Passage], person: Person, source: Collected, request: Request) -> Iterator[Piece]:
-    """The pieces of one source in its order."""
+def pieces_of(passages: Iterable[Passage], person: Person, source: Collected, request: Request) -> Iterator[Piece | Dropped]:
+    """The pieces of one source in its order, and what of it can be no piece."""
     for spoken, run in groupby(passages, key=lambda passage: passage.form):
         if spoken == "prose":
             yield from told(run, person, source, request)
         elif spoken in ("letter", "diary"):
             yield from written(run, person, source, request)
         else:
-            yield from exchanges(run, person, source, request)
+            yield from exchanged(run, person, source, request)
 
 
 def written(passages: Iterable[Passage], person: Person, source: Collected, request: Request) -> Iterator[Piece]:
@@ -92,36 +91,11 @@ def episodes(passages: Iterable[Passage]) -> Iterator[list[Passage]]:
         yield held
 
 
-def exchanges(passages: Iterable[Passage], person: Person, source: Collected, request: Request) -> Iterator[Piece]:
-    """Utterances and messages: what the person said, with some turns before it."""
-    for _, run in groupby(passages, key=lambda passage: (passage.thread, passage.heading)):
-        held: list[Passage] = []
-        silent = 0
-        heard = False
-        for passage in run:
-            held.append(passage)
-            if person.is_me(passage.speaker):
-                heard, silent = True, 0
-                continue
-            silent += 1
-            if heard and silent > APART:
-                yield exchange(held[: len(held) - silent], person, source, request)
-                held, heard = held[-BEFORE:], False
-            elif not heard:
-                held = held[-BEFORE:]
-        if heard:
-            yield exchange(held[: len(held) - silent], person, source, request)
-
-
-def exchange(passages: list[Passage], person: Person, source: Collected, request: Request) -> Piece:
-    """One exchange that ends with the person's words."""
-    turns = tuple(
-        Turn(speaker=person.name if person.is_me(p.speaker) else p.speaker or "?", to=", ".join(p.to), text=p.text) for p in passages
-    )
-    first = passages[0]
-    own = next(p for p in passages if person.is_me(p.speaker))
-    situation = ". ".join(dict.fromkeys(filter(None, (*first.heading.split(" / "), first.situation))))
-    return Piece(
-        kind=request.kind or "speech", source=source.name, origin=own.source, turns=turns, date=own.date or first.date,
-        situation=situation, heading=first.heading,
-    )  # fmt: skip
+def exchanged(passages: Iterator[Passage], person: Person, source: Collected, request: Request) -> Iterator[Piece | Dropped]:
+    """Utterances and messages as exchanges that end with the person's words."""
+    first = list(islice(passages, HEARD_FIRST))
+    for found in exchanges(chain(first, passages), person.is_me, person.name, person.language):
+        yield found if isinstance(found, Dropped) else Piece(
+            kind=request.kind or "speech", source=source.name, origin=found.origin, turns=found.turns, date=found.date,
+            situation=found.situation, heading=found.heading,
+        )  # fmt: skip

@@ -23,12 +23,14 @@ class Request(Record):
     """`en` or `zh`; empty: told by the text."""
     stages: str = ""
     """`chapter`, `file`, `propose`, `early:1800-1810,late:1811-`, or empty."""
+    columns: str = ""
+    """`speaker=from,text=body,date=ts`: what the columns of CSV and JSONL mean; empty: by their usual names."""
     kind: MaterialKind | None = None
     """What all of the sources are; None: told for each piece."""
 
 
 def request_of(
-    sources: Sequence[Path], person: str, aliases: Sequence[str], format_: str, language: str, stages: str, kind: str
+    sources: Sequence[Path], person: str, aliases: Sequence[str], format_: str, language: str, stages: str, kind: str, columns: str = ""
 ) -> Request:
     """A request from what was typed; MaterialError with the known values for what is not understood."""
     kinds = get_args(MaterialKind)
@@ -38,6 +40,6 @@ def request_of(
     if not person.strip():
         raise MaterialError("--person is empty. Give the person's name as the sources have it.")
     return Request(
-        sources=tuple(sources), person=person.strip(), aliases=tuple(aliases), format=format_, language=language, stages=stages,
-        kind=next((known for known in kinds if known == kind), None),
+        sources=tuple(sources), person=person.strip(), aliases=tuple(aliases), format="columns" if columns else format_, language=language, stages=stages,
+        columns=columns, kind=next((known for known in kinds if known == kind), None),
     )  # fmt: skip
