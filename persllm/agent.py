@@ -11,7 +11,7 @@ trained to read them.
 """
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -175,12 +175,14 @@ def nothing_said() -> Reply:
 class Company:
     """The persons of a run and the models that play them, each loaded once and when first needed."""
 
-    def __init__(self, path: Path, address: ApiSettings | None = None):
+    def __init__(self, path: Path, address: ApiSettings | None = None, opener: Callable[[str], Any] | None = None):
         self.run = Run.open(path)
         self.recipe = self.run.recipe
         self.address = address
         """Where the persons are played, if not here: an OpenAI-compatible address."""
         self.personas = {p.id: p for p in self.run.step("1-materials").records(Persona, "personas.jsonl")}
+        self.opener = opener
+        """Opens the model of a folder; None loads it into memory."""
         self.models: dict[str, Any] = {}
 
     def persona(self, name: str = "") -> Persona:
@@ -219,6 +221,8 @@ class Company:
         if folder not in self.models:
             if self.address:
                 self.models[folder] = ApiModel(self.address)
+            elif self.opener:
+                self.models[folder] = self.opener(folder)
             else:
                 from persllm.base import LocalModel
 

@@ -20,7 +20,7 @@ HALF = "\ufffd"
 class Writing:
     """One answer as it grows."""
 
-    def __init__(self, tokenizer: Any, stops: Sequence[str] = ()):
+    def __init__(self, tokenizer: Any = None, stops: Sequence[str] = ()):
         self.tokenizer, self.stops = tokenizer, tuple(stop for stop in stops if stop)
         self.tokens: list[int] = []
         self.begun = self.read = 0
@@ -37,13 +37,18 @@ class Writing:
         before, now = self.decoded(self.begun, self.read), self.decoded(self.begun, len(self.tokens))
         if now.endswith(HALF) or len(now) <= len(before):
             return None
-        self.raw += now[len(before) :]
         self.begun, self.read = self.read, len(self.tokens)
+        return self.add_text(now[len(before) :])
+
+    def add_text(self, text: str) -> Piece | None:
+        """What can be told after some more text, for who has no tokens."""
+        self.raw += text
         return self.news(*self.settled())
 
     def end(self) -> Piece | None:
         """What is left to tell when nothing more comes."""
-        self.raw += self.decoded(self.begun, len(self.tokens))[len(self.decoded(self.begun, self.read)) :]
+        if self.tokens:
+            self.raw += self.decoded(self.begun, len(self.tokens))[len(self.decoded(self.begun, self.read)) :]
         self.begun = self.read = len(self.tokens)
         thought, text = parted(self.raw)
         return self.news(thought, self.cut(text))

@@ -11,8 +11,6 @@ from urllib.parse import urlsplit
 
 import pytest
 
-pytest.importorskip("fastapi")
-
 from persllm.errors import ConfigError, RunError
 from persllm.listening import KEY_VARIABLE, Limits, Refused, in_background, key_for, make_app, open_socket
 

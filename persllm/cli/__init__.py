@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import typer
 
-from persllm.cli import persona, runs, talk
+from persllm.cli import persona, runs, serving, talk
 from persllm.errors import PersllmError
 
 VERBS = (
@@ -22,6 +22,7 @@ VERBS = (
     runs.evaluate,
     runs.report,
     talk.chat,
+    serving.serve,
 )
 """Every verb, in the order in which `--help` shows them."""
 
