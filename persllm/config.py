@@ -257,12 +257,12 @@ class ChecksSettings(Settings):
     off: tuple[CheckName, ...] = ()
     """Checks that are not made."""
     shortest_words: int = Field(4, ge=0)
-    """Answers of fewer words are too short; a Chinese character counts as two thirds of a word, here and below."""
-    longest_words: int = Field(200, ge=1)
-    """Answers of more words are too long."""
-    copied_words: int = Field(25, ge=6)
-    """A run of so many words that stands verbatim in the evidence is copied, unless the person said them."""
-    copied_share: float = Field(0.5, ge=0.0, le=1.0)
+    """Answers of fewer words (Chinese: characters) are too short."""
+    longest_words: int = Field(300, ge=1)
+    """Answers of more words are too long; here and below a Chinese character counts as two thirds of a word."""
+    copied_words: int = Field(12, ge=6)
+    """A run of so many words of the evidence, pronouns aside, is copied, unless the person said them."""
+    copied_share: float = Field(0.4, ge=0.0, le=1.0)
     """The run must also be this share of the answer."""
     new_words: int = Field(4, ge=1)
     """An experience with so many words that nothing known has is ungrounded."""

@@ -266,3 +266,13 @@ def relative_changes(
 def short(value: float | None) -> float | None:
     """Six digits after the point: what the reports need, the same on every run."""
     return None if value is None else round(value, 6)
+
+
+def wilson(part: int, whole: int, z: float = 1.96) -> tuple[float, float]:
+    """The 95 % interval of a share by Wilson (1927, J. Am. Stat. Assoc. 22): sound at few items and near 0 or 1. ValueError for none."""
+    if whole <= 0:
+        raise ValueError("a share of nothing has no interval")
+    share, spread = part / whole, z * z / whole
+    middle = (share + spread / 2) / (1 + spread)
+    reach = z * np.sqrt(share * (1 - share) / whole + spread / (4 * whole)) / (1 + spread)
+    return max(0.0, float(middle - reach)), min(1.0, float(middle + reach))

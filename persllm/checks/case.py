@@ -60,7 +60,7 @@ class Case:
     @cached_property
     def asked_names(self) -> Digest:
         """What the other one's words name."""
-        return digest(self.asked, self.code)
+        return digest(self.asked, self.code, self.known.own)
 
     @cached_property
     def plain(self) -> str:
@@ -103,6 +103,10 @@ class Case:
     def words(self, text: str) -> tuple[str, ...]:
         """The words of a text; Chinese: the characters."""
         return self.known.tools.words(text)
+
+    def neutral(self, text: str) -> list[str]:
+        """The words of a text without pronouns and the person's names."""
+        return self.known.tools.neutral(text, self.known.own)
 
     def limit(self, words: int) -> int:
         """A limit in words, in the unit of the language."""

@@ -18,6 +18,7 @@ __all__ = [
     "experiences",
     "flat",
     "names",
+    "neutral",
     "numbers",
     "plain",
     "relatives",
@@ -72,6 +73,12 @@ def plain(text: str) -> str:
 def flat(text: str) -> str:
     """The characters without signs, to look for one text in another."""
     return "".join(words(text))
+
+
+def neutral(text: str, own: frozenset[str]) -> list[str]:
+    """The characters as they are in every person: without 我, 他, 她, 你 and the person's own names."""
+    bare = re.sub("|".join([*map(re.escape, sorted(own, key=len, reverse=True)), "[我他她你]们?"]), "", text)
+    return list(words(bare))
 
 
 @once

@@ -19,6 +19,7 @@ __all__ = [
     "experiences",
     "flat",
     "names",
+    "neutral",
     "numbers",
     "plain",
     "relatives",
@@ -96,6 +97,17 @@ def plain(text: str) -> str:
 def flat(text: str) -> str:
     """The words with single blanks between and around them, to look for one text in another."""
     return f" {' '.join(words(text))} ".replace("'s ", " ")
+
+
+NEUTRAL = dict.fromkeys(
+    "i me my mine myself he him his himself she her hers herself they them their theirs themselves you your yours yourself".split(), ""
+) | {"am": "is", "are": "is", "were": "was", "have": "has", "do": "does", "i'm": "is", "i've": "has"}  # fmt: skip
+
+
+def neutral(text: str, own: frozenset[str]) -> list[str]:
+    """The words as they are in every person: without pronouns and the person's own names, `were` as `was`."""
+    found = (NEUTRAL.get(word, word) for word in words(text) if word.removesuffix("'s") not in own)
+    return [word for word in found if word]
 
 
 def stem(word: str) -> str:

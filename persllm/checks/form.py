@@ -27,6 +27,8 @@ MOST_REPEATED = 3
 """A sentence that comes so often in one answer is a model running in circles."""
 LONG_SENTENCE = 6
 """A sentence of so many words is not said twice in one answer."""
+LEAST_CUT = 3
+"""Words from which a sentence without an end was cut off."""
 LEAST_JUDGED = 8
 """Words below which the language is not judged by function words."""
 LEAST_COMMON = 0.15
@@ -60,11 +62,22 @@ def part_fault(case: Case) -> str:
     thought = case.conversation.answer.thought
     if any(PARTS.search(text) for text in (*case.said, thought)):
         return "marks of analysis or response in the text"
+    if any(case.known.marks.find("task", text) for text in map(case.known.tools.plain, case.fresh)):
+        return f"talks about the task: {case.answer[:80]}"
+    if cut_off(case):
+        return f"cut off: {case.answer[-60:]}"
     if thought and not thought.strip():
         return "empty analysis"
     if thought.strip() and thought.strip() == case.answer.strip():
         return "analysis and response are the same"
     return ""
+
+
+def cut_off(case: Case) -> bool:
+    """Whether the last sentence stops without an end; the person's own words may."""
+    last = case.answer.rstrip()
+    ended = last.endswith(tuple(".!?…\"'”’»)。！？」』）—~～"))
+    return not ended and bool(case.fresh) and last.endswith(case.fresh[-1].rstrip()) and len(case.words(case.fresh[-1])) >= LEAST_CUT
 
 
 def junk(case: Case) -> str:
@@ -74,12 +87,18 @@ def junk(case: Case) -> str:
             found = pattern.search(text)
             if found:
                 return f"{name}: {found[0].strip()[:60]}"
-        found = SPEAKER.search(text)
+        found = SPEAKER.search(text) or script(case, text)
         if found:
             return f"a speaker's name: {found[0].strip()}"
         if len(text) > 12 and sum(letter.isalnum() for letter in text) < 0.4 * len(text.replace(" ", "")):
             return "mostly signs"
     return ""
+
+
+def script(case: Case, text: str) -> re.Match[str] | None:
+    """A line that begins with the person's name and a colon, or one of several that begin with anybody's."""
+    names = "|".join(map(re.escape, (case.known.persona.name, *case.known.persona.aliases)))
+    return re.search(rf"^\s*(?:{names})\s*[:：]", text, re.MULTILINE) or re.search(r"\n\s*[\w· ]{1,24}[:：](?=\s*\S)", text)
 
 
 def looped(text: str, code: str) -> str:
@@ -107,7 +126,7 @@ def stutter(words: Sequence[str]) -> str:
 def too_short(case: Case) -> str:
     """Fewer words than the limit; what the person really said may be short."""
     count = len(case.words(case.answer))
-    limit = case.limit(case.settings.shortest_words)
+    limit = case.settings.shortest_words
     return f"{count} of at least {limit}: {case.answer[:60]}" if count < limit and not case.lists(("exchange",)) else ""
 
 

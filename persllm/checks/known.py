@@ -69,17 +69,29 @@ class Digest:
 LINKS = {"of", "the", "van", "von", "de"}
 
 
-def digest(text: str, code: str) -> Digest:
-    """What a text names."""
-    tools = tools_of(code)
-    words = tools.words(text)
+def own_names(persona: Persona) -> frozenset[str]:
+    """The names of a person as `neutral` leaves them out: English in words, the longest Chinese forms whole."""
+    names = (persona.name, *persona.aliases)
+    return frozenset(names) if persona.language == "zh" else frozenset(word for name in names for word in english.words(name))
+
+
+def digest(text: str, code: str, own: frozenset[str] = frozenset()) -> Digest:
+    """What a text names; `own` are the person's own names, which runs of words pass over."""
+    tools, kin = tools_of(code), marks(code).kin
+    words = frozenset(word.removesuffix("'s") for word in tools.words(text))
     return Digest(
-        words=frozenset(word.removesuffix("'s") for word in words), stems=frozenset(tools.stems(text)), names=tuple(tools.names(text)),
-        capitals=frozenset(tools.capitals(text)), years=frozenset(tools.years(text)), days=frozenset(tools.days(text)),
-        numbers=frozenset(tools.numbers(text)), relatives=frozenset(word for word in (one.removesuffix("'s") for one in words) if word in marks(code).kin) if code == "en" else frozenset(word for word in marks(code).kin if word in text),
-        runs=frozenset(runs(words, tools.RUN)), lines=frozenset(map(tools.flat, tools.sentences(text))),
+        words=words,
+        stems=frozenset(tools.stems(text)),
+        names=tuple(tools.names(text)),
+        capitals=frozenset(tools.capitals(text)),
+        years=frozenset(tools.years(text)),
+        days=frozenset(tools.days(text)),
+        numbers=frozenset(tools.numbers(text)),
+        relatives=frozenset(word for word in kin if word in text) if code == "zh" else words & kin,
+        runs=frozenset(runs(tools.neutral(text, own), tools.RUN)),
+        lines=frozenset(map(tools.flat, tools.sentences(text))),
         flat=tools.flat(text),
-    )  # fmt: skip
+    )
 
 
 def union(parts: Iterable[Digest]) -> Digest:
@@ -89,11 +101,9 @@ def union(parts: Iterable[Digest]) -> Digest:
     def joined(field: str) -> frozenset:
         return frozenset().union(*(getattr(part, field) for part in all_parts))
 
-    return Digest(
-        words=joined("words"), stems=joined("stems"), names=tuple(dict.fromkeys(n for part in all_parts for n in part.names)),
-        capitals=joined("capitals"), years=joined("years"), days=joined("days"), numbers=joined("numbers"), relatives=joined("relatives"),
-        runs=joined("runs"), lines=joined("lines"), flat="\n".join(part.flat for part in all_parts),
-    )  # fmt: skip
+    sets = ("words", "stems", "capitals", "years", "days", "numbers", "relatives", "runs", "lines")
+    names = tuple(dict.fromkeys(name for part in all_parts for name in part.names))
+    return Digest(names=names, flat="\n".join(part.flat for part in all_parts), **{field: joined(field) for field in sets})
 
 
 def told(material: Material) -> str:
@@ -106,7 +116,7 @@ class Known:
 
     def __init__(self, persona: Persona, stage: Stage, now: Digest, later: Digest, ages: Mapping[str, Digest]):
         self.persona, self.stage, self.now, self.later = persona, stage, now, later
-        self.code, self.tools = persona.language, tools_of(persona.language)
+        self.code, self.tools, self.own = persona.language, tools_of(persona.language), own_names(persona)
         self.ages = ages
         """Identity of a material -> what it names."""
         self.asked: dict[str, bool] = {}
@@ -154,19 +164,30 @@ class Known:
 
     @cached_property
     def unknown_matters(self) -> list[tuple[str, frozenset[str]]]:
-        """(phrase, the stems that must stand together in a sentence) for what is named as unknown without a new name."""
-        found = []
-        for phrase in self.stage.unknown:
-            if self.code == "zh":
-                found.append((phrase, frozenset(self.tools.stems(phrase)) or frozenset([phrase])))
-                continue
-            if any(not self.has_name(name) for name in self.tools.names(f"of {phrase}")):
-                continue
-            head = SPLIT.split(phrase)[0]
-            needed = frozenset(self.tools.stems(head if self.tools.stems(head) else phrase))
-            if needed and not (len(needed) == 1 and needed <= self.now.stems):
-                found.append((phrase, needed))
-        return found
+        """(phrase, what must stand together in a sentence) for what is named as unknown without a new name.
+
+        English: stems; Chinese: pieces of the phrase.
+        """
+        pieces = self.pieces_of if self.code == "zh" else self.stems_of
+        return [(phrase, needed) for phrase in self.stage.unknown if (needed := pieces(phrase))]
+
+    def stems_of(self, phrase: str) -> frozenset[str]:
+        """The stems of the head of an English phrase; none if a name stands for it, or a single known word."""
+        if any(not self.has_name(name) for name in self.tools.names(f"of {phrase}")):
+            return frozenset()
+        needed = self.tools.stems(SPLIT.split(phrase)[0]) or self.tools.stems(phrase)
+        return frozenset() if len(needed) == 1 and needed <= self.now.stems else needed
+
+    def pieces_of(self, phrase: str) -> frozenset[str]:
+        """The shortest end of a Chinese phrase that nothing known has, or else all its pieces."""
+        pieces = [piece for piece in phrase.split("的") if piece]
+        ends = (pieces[-1][-length:] for length in range(2, len(pieces[-1]) + 1))
+        new = next((end for end in ends if end not in self.now.flat), "")
+        return frozenset([new] if new else pieces)
+
+    def is_said(self, needed: frozenset[str], text: str) -> bool:
+        """Whether all pieces or stems of an unknown matter stand in a text."""
+        return all(piece in text for piece in needed) if self.code == "zh" else needed <= self.tools.stems(text)
 
 
 class Library:
@@ -184,7 +205,8 @@ class Library:
     def digest(self, material: Material) -> Digest:
         """What a material names."""
         if material.identity not in self.digests:
-            self.digests[material.identity] = digest(told(material), self.personas[material.persona].language)
+            persona = self.personas[material.persona]
+            self.digests[material.identity] = digest(told(material), persona.language, own_names(persona))
         return self.digests[material.identity]
 
     def known(self, persona_id: str, stage_id: str) -> Known:
@@ -197,7 +219,7 @@ class Library:
             now = [m for m in own if m.stage is None or persona.order(m.stage) <= order]
             after = [m for m in own if m.stage is not None and persona.order(m.stage) > order]
             self.knowns[key] = Known(
-                persona, stage, union([*map(self.digest, now), digest(said_of(persona, order), persona.language)]),
+                persona, stage, union([*map(self.digest, now), digest(said_of(persona, order), persona.language, own_names(persona))]),
                 union(map(self.digest, after)), self.digests,
             )  # fmt: skip
         return self.knowns[key]

@@ -26,6 +26,8 @@ class Marks(Settings):
     """A word that negates."""
     affirmation: tuple[str, ...]
     """Confirms, at the beginning of an answer."""
+    task: tuple[str, ...]
+    """Talks about the task instead of doing it."""
     assistant: tuple[str, ...]
     """Falls out of the role."""
     attributed: tuple[str, ...]
@@ -46,7 +48,7 @@ class Marks(Settings):
     @cached_property
     def patterns(self) -> dict[str, re.Pattern[str]]:
         """Each list of marks as one pattern."""
-        lists = ("unknowing", "denial", "negation", "strong_denial", "affirmation", "assistant", "attributed")
+        lists = ("unknowing", "denial", "negation", "strong_denial", "affirmation", "task", "assistant", "attributed")
         return {name: re.compile("|".join(f"(?:{mark})" for mark in getattr(self, name))) for name in lists}
 
     def find(self, name: str, text: str) -> re.Match[str] | None:

@@ -49,11 +49,10 @@ def later_in(case: Case, sentence: str) -> tuple[str, str] | None:
     name = later_name(case, sentence)
     if name:
         return f"{name} comes later", name
-    stems = set(tools.stems(sentence)) if known.unknown_matters else set()
-    phrase = next((phrase for phrase, needed in known.unknown_matters if needed <= stems), "")
+    phrase = next((phrase for phrase, needed in known.unknown_matters if known.is_said(needed, sentence)), "")
     if phrase:
-        return f"{phrase} is unknown at this stage", " ".join(sorted(dict(known.unknown_matters)[phrase]))
-    words = tools.words(sentence)
+        return f"{phrase} is unknown at this stage", phrase
+    words = tools.neutral(sentence, known.own)
     start, length = longest_run(words, known.later_runs, tools.RUN)
     if length >= LEAST_RUN * tools.RUN and hash(tuple(words[start : start + tools.RUN])) not in case.asked_names.runs:
         return "the words of a later material", sentence
@@ -76,10 +75,12 @@ def later_name(case: Case, sentence: str) -> str:
 
 def asked_for(case: Case, text: str) -> bool:
     """Whether a later matter was brought up by the other one."""
-    asked = case.asked.lower()
-    if text.lower() in asked:
+    if text.lower() in case.asked.lower():
         return True
-    needed = set(text.split()) & case.asked_names.stems or set(case.known.tools.stems(text))
+    matters = dict(case.known.unknown_matters)
+    if text in matters:
+        return case.known.is_said(matters[text], case.asked)
+    needed = case.known.tools.stems(text)
     return bool(needed) and len(needed & case.asked_names.stems) >= 0.6 * len(needed)
 
 
@@ -87,7 +88,8 @@ def later_taken_for_granted(case: Case) -> str:
     """A question about something later that is answered without a word of surprise or denial."""
     first = case.known.tools.sentences(case.answer)[0]
     refuses = case.marked("strong_denial") or case.marked("unknowing") or case.voiced("unknown", "correct")
-    if refuses or case.marked("denial", first) or case.wonders(first):
+    denies = case.marked("denial", first) and not case.marked("affirmation")
+    if refuses or denies or case.wonders(first):
         return ""
     last = next((m.content for m in reversed(case.conversation.messages) if m.role == "user"), "")
     for sentence in case.known.tools.sentences(last):

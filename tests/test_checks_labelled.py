@@ -1,0 +1,75 @@
+"""Precision and recall of each check on the hand-labelled set, which no check was tuned on: `make checks-table`."""
+
+from dataclasses import dataclass
+from functools import cache
+
+from labelled_set import Labelled, labelled_set
+
+from persllm.checks import CHECKS, Checker
+from persllm.statistics import wilson
+
+
+@dataclass(frozen=True)
+class Row:
+    """How often a check was right, wrong, and silent where it had to speak."""
+
+    name: str
+    right: int
+    wrong: int
+    missed: int
+
+    def __str__(self) -> str:
+        found, there = self.right + self.wrong, self.right + self.missed
+        return f"{self.name:18} {share(self.right, found):34} {share(self.right, there)}"
+
+
+def share(part: int, whole: int) -> str:
+    """A share with its Wilson interval and number."""
+    if not whole:
+        return "-"
+    low, high = wilson(part, whole)
+    return f"{part / whole:.2f} [{low:.2f}, {high:.2f}] n={whole}"
+
+
+def label(check: str) -> str:
+    """The label that means a check."""
+    return check.replace(" ", "_").replace("-", "_")
+
+
+@cache
+def found() -> tuple[tuple[Labelled, frozenset[str]], ...]:
+    """Every labelled conversation with the labels that the checks give it."""
+    checkers = {}
+    for one in labelled_set():
+        checkers.setdefault(one.persona.id, ([one.persona], one.materials, []))[2].append(one.question)
+    made = {name: Checker(*parts) for name, parts in checkers.items()}
+    return tuple((one, frozenset(label(name) for name, _ in made[one.persona.id].findings(one.conversation))) for one in labelled_set())
+
+
+def rows(code: str = "") -> list[Row]:
+    """A row for each check, and one for whether anything was found at all; for one language or for both."""
+    judged = [(one, names) for one, names in found() if code in ("", one.persona.language)]
+    made = []
+    for check in CHECKS:
+        name = label(check.name)
+        clear = [(name in one.expected, name in names) for one, names in judged if name not in one.debatable]
+        made.append(row(check.name, clear))
+    return [
+        *made,
+        row("any reason", [(bool(one.expected), bool(names)) for one, names in judged if one.expected or not names & one.debatable]),
+    ]
+
+
+def row(name: str, clear: list[tuple[bool, bool]]) -> Row:
+    """The row of (expected, found) pairs."""
+    return Row(name, clear.count((True, True)), clear.count((False, True)), clear.count((True, False)))
+
+
+def test_precision_and_recall_of_each_check(capsys) -> None:
+    lines = []
+    for code in ("", "en", "zh"):
+        lines += ["", f"{code or 'both languages':18} {'precision':34} recall", *map(str, rows(code))]
+    with capsys.disabled():
+        print("\n".join(lines))
+    overall = rows()[-1]
+    assert overall.right + overall.missed == sum(bool(one.expected) for one in labelled_set())
