@@ -5,7 +5,7 @@ BIN = $(VENV)/bin
 export HF_HUB_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM = false
 
-.PHONY: install demo beethoven test clean bench-doctor
+.PHONY: install demo beethoven test checks-table clean bench-doctor
 
 # constraints.txt pins the versions that are tested; pyproject.toml holds the honest ranges.
 $(VENV)/installed: pyproject.toml constraints.txt
@@ -30,6 +30,9 @@ test: install ## all tests
 	$(BIN)/ruff check persllm tests scripts
 	$(BIN)/ruff format --check persllm tests scripts
 	$(BIN)/python -m pytest
+
+checks-table: install ## precision and recall of the checks on the hand-labelled set
+	$(BIN)/python -m pytest -q tests/test_checks_labelled.py
 
 clean:
 	rm -rf $(VENV) runs build dist *.egg-info

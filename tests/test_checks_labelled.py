@@ -8,6 +8,13 @@ from labelled_set import Labelled, labelled_set
 from persllm.checks import CHECKS, Checker
 from persllm.statistics import wilson
 
+FLOORS = {
+    "format": (0.92, 1.0), "wrong language": (1.0, 1.0), "too short": (0.9, 1.0), "too long": (1.0, 1.0), "assistant-speak": (1.0, 0.75),
+    "copied": (0.9, 1.0), "premise accepted": (1.0, 0.33), "truth denied": (0.8, 0.8), "out of stage": (0.75, 0.6), "ungrounded": (0.68, 0.81),
+    "any reason": (0.88, 0.87),
+}  # fmt: skip
+"""Precision and recall of the first measurement, rounded down: no later check may be worse."""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -17,6 +24,16 @@ class Row:
     right: int
     wrong: int
     missed: int
+
+    @property
+    def precision(self) -> float:
+        """Share of what the check finds that is to be found."""
+        return self.right / (self.right + self.wrong)
+
+    @property
+    def recall(self) -> float:
+        """Share of what is to be found that the check finds."""
+        return self.right / (self.right + self.missed)
 
     def __str__(self) -> str:
         found, there = self.right + self.wrong, self.right + self.missed
@@ -71,5 +88,7 @@ def test_precision_and_recall_of_each_check(capsys) -> None:
         lines += ["", f"{code or 'both languages':18} {'precision':34} recall", *map(str, rows(code))]
     with capsys.disabled():
         print("\n".join(lines))
-    overall = rows()[-1]
-    assert overall.right + overall.missed == sum(bool(one.expected) for one in labelled_set())
+    measured = {row.name: (row.precision, row.recall) for row in rows()}
+    assert set(measured) == set(FLOORS)
+    worse = {name: pair for name, pair in measured.items() if any(now < floor for now, floor in zip(pair, FLOORS[name], strict=True))}
+    assert not worse, worse
