@@ -1,16 +1,18 @@
 """Files of strangers, opened within bounds: size, length of a line, nesting, what is not text at all.
 
 Text comes line by line in little memory; a line that is too long or holds bytes that are no characters is a
-`Dropped` with its place. What is unusable as a whole is a MaterialError. Archives are in `archives`, JSON in
-`json_stream`, XML in `xml_stream`: no reader opens a file by other ways.
+`Dropped` with its place. What is unusable as a whole is a MaterialError. Archives are in `archives`, large JSON in
+`json_items`, XML in `xml_stream`: no reader opens a file by other ways.
 """
 
 import codecs
 import io
+import json
+import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from persllm.errors import MaterialError
 from persllm.records import Dropped
@@ -36,6 +38,7 @@ MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[{]|[\]}]', re.DOTALL)
 UNREADABLE = "\ufffd"
 CONTROLS = bytes(set(range(32)) - set(b"\t\n\r\f\x1a\x1b\x08\x0b"))
 
@@ -168,3 +171,14 @@ def decoded(content: bytes, name: str) -> str:
     """The text of bytes in any encoding; bytes that are no characters become U+FFFD."""
     text = content.decode(encoding_of_stream(io.BytesIO(content), name), "replace")
     return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def parse_json(text: str) -> Any:
+    """The value of one line of JSON; ValueError if it is broken or nested deeper than 200 levels."""
+    depth = 0
+    if text.count("[") + text.count("{") > DEEPEST:
+        for mark in BRACKETS.finditer(text):
+            depth += (mark[0] in "[{") - (mark[0] in "]}")
+            if depth > DEEPEST:
+                raise ValueError(f"nested deeper than {DEEPEST} levels")
+    return json.loads(text)

@@ -13,9 +13,8 @@ from typing import Any
 from persllm.errors import ConfigError, MaterialError
 from persllm.passages import Passage
 from persllm.records import Dropped
-from persllm.sources.bounded import Line, lines
+from persllm.sources.bounded import Line, lines, parse_json
 from persllm.sources.json_items import mended, taken
-from persllm.sources.json_stream import parse_json
 from persllm.sources.timestamps import timestamp
 
 name = "columns"

@@ -11,9 +11,8 @@ from typing import Any
 
 from persllm.passages import Passage
 from persllm.records import Dropped
-from persllm.sources.bounded import lines
+from persllm.sources.bounded import lines, parse_json
 from persllm.sources.json_items import Item, items_of, mended, taken
-from persllm.sources.json_stream import parse_json
 from persllm.sources.timestamps import timestamp
 
 name = "openai"

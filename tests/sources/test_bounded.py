@@ -11,8 +11,7 @@ import pytest
 from persllm.errors import MaterialError
 from persllm.records import Dropped
 from persllm.sources.archives import archive
-from persllm.sources.bounded import Line, decoded, encoding_of, lines, whole
-from persllm.sources.json_stream import elements, parse_json
+from persllm.sources.bounded import Line, decoded, encoding_of, lines, parse_json, whole
 
 CHINESE = "她走到窗前，看了看外面的雨，说：“今天不去了，明天再说吧。”他没有回答，只是点了点头。\n" * 3
 TRADITIONAL = "她走到窗前，看了看外面的雨，說：「今天不去了，明天再說吧。」他沒有回答，只是點了點頭。\n" * 3
@@ -133,49 +132,6 @@ def test_too_many_members_and_not_a_zip(tmp_path: Path) -> None:
     (tmp_path / "b.zip").write_bytes(b"PK\x03\x04 nothing")
     with pytest.raises(MaterialError, match="not a ZIP archive"), archive(tmp_path / "b.zip"):
         pass
-
-
-def test_elements_of_json_as_a_stream(tmp_path: Path) -> None:
-    file = tmp_path / "a.json"
-    file.write_text(
-        json.dumps({"name": "x", "messages": [{"id": 1, "text": ["a", {"b": 2.5}]}, "plain", 3, None, []]}), encoding="utf-8-sig"
-    )
-    assert list(elements(file, "messages.item")) == [{"id": 1, "text": ["a", {"b": 2.5}]}, "plain", 3, None, []]
-    file.write_text("[1, [2], {}]")
-    assert list(elements(file)) == [1, [2], {}]
-
-
-BAD_JSON = {
-    "broken": (b'[{"a": 1}, {"b": ', "broken JSON"),
-    "deep": (b"[" * 100_000, "nested deeper"),
-    "not JSON": (b"hello", "broken JSON"),
-    "not UTF-8": (b'["\xff\xfe"]', "broken JSON"),
-    "empty": (b"", "broken JSON"),
-    "an immense element": (b"[[" + b"1," * 300_000 + b"1]]", "too large"),
-    "a string without end": (b'["' + b"a" * (40 << 20), "a JSON string of more than"),
-}
-
-
-@pytest.mark.parametrize("name", BAD_JSON)
-def test_bad_json_is_one_clear_line(name: str, tmp_path: Path) -> None:
-    content, message = BAD_JSON[name]
-    (tmp_path / "a.json").write_bytes(content)
-    with pytest.raises(MaterialError, match=message) as caught:
-        list(elements(tmp_path / "a.json"))
-    assert "\n" not in str(caught.value)
-
-
-def test_many_elements_need_little_memory(tmp_path: Path) -> None:
-    file = tmp_path / "a.json"
-    with open(file, "w") as handle:
-        handle.write('{"messages": [')
-        handle.write(",".join(['{"id": 1, "text": "some words of a message that was sent"}'] * 100_000))
-        handle.write("]}")
-    tracemalloc.start()
-    assert sum(1 for _ in elements(file, "messages.item")) == 100_000
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 4 << 20
 
 
 def test_one_line_of_json_has_a_depth_too() -> None:
