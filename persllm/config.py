@@ -201,6 +201,8 @@ class ConstructorSettings(Settings):
     """For `extractive`: answers, of two sentences each, in which an episode or article is told."""
     context_turns: int = Field(5, ge=1)
     """For `extractive`: turns of an exchange that stand before an answer."""
+    situation: Literal["mixed", "always", "never"] = "mixed"
+    """For `extractive`: who speaks, where and when at the head of each exchange; `mixed` also trains each answer on its own without it, where the words before can be answered alone; `never` leaves it out."""
     families: tuple[InductionFamily, ...] = ("false_premise", "wrong_era", "false_memory", "flattery")
     """Families of induction attacks that are trained; the others stay unseen until the evaluation."""
     kinds: KindShares = KindShares()

@@ -17,6 +17,7 @@ from persllm.config import ConstructorSettings
 from persllm.facts import Fact, Facts, choose, pick
 from persllm.languages import Span, language
 from persllm.records import Conversation, Dropped, Material, Message, Persona, Question, Stage
+from persllm.spoken import answers
 from persllm.wordings import Forms, Wordings, fill, wordings
 
 Raised = tuple[list[Question], list[Dropped]]
@@ -324,32 +325,12 @@ class Constructor:
 
     def exchange(self, question: Question, material: Material) -> Iterator[Conversation]:
         """An exchange up to each turn of the person, with the situation and the speaker said; and each answer on its own."""
-        messages: list[Message] = []
-        previous = ""
-        for turn in material.turns:
-            if not self.is_own(turn.speaker):
-                words = {"situation": material.situation, "speaker": turn.speaker, "text": turn.text}
-                text = fill(self.words.exchange, **words) if not messages else turn.text
-                if messages and messages[-1].role == "user":
-                    messages[-1] = Message(role="user", content=f"{messages[-1].content}\n{text}")
-                else:
-                    messages.append(Message(role="user", content=text))
-                previous = turn.text
-                continue
-            if not messages:
-                speaker = turn.to or next((t.speaker for t in material.turns if not self.is_own(t.speaker)), "")
-                messages.append(Message(role="user", content=fill(self.words.exchange_bare, situation=material.situation, speaker=speaker)))
-            speaker = turn.to or "?"
-            thought = fill(self.words.thought.exchange, speaker=speaker, situation=material.situation)
-            yield self.conversation(
-                question,
-                material,
-                (*messages[-self.settings.context_turns :], Message(role="assistant", content=turn.text, thought=thought)),
-            )
-            if previous:
-                alone = (Message(role="user", content=previous), Message(role="assistant", content=turn.text, thought=thought))
-                yield self.conversation(question, material, alone, form="reply")
-            messages.append(Message(role="assistant", content=turn.text))
+        for answered in answers(material, self.is_own, self.words, self.settings, self.persona.language):
+            thought = fill(self.words.thought.exchange, speaker=answered.turn.to or "?", situation=material.situation)
+            answer = Message(role="assistant", content=answered.turn.text, thought=thought)
+            yield self.conversation(question, material, (*answered.prompt, answer))
+            if answered.alone:
+                yield self.conversation(question, material, (*answered.alone, answer), form="reply")
 
     def opening(self, stage: Stage, manner: str, *key: object) -> str:
         """An opening in the person's own manner, or a plain one."""

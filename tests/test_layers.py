@@ -15,7 +15,7 @@ errors
 parsing
 config records passages
 chat embedding sources prompts store languages wordings general thought templates rendering nursery generation writing
-materials material_files sketches facts retrieval exchanges staging classification novels cards checks privacy judge base small_base gold statistics provenance annotation trainers memory
+materials material_files sketches facts spoken retrieval exchanges staging classification novels cards checks privacy judge base small_base gold statistics provenance annotation trainers memory
 agent evidence talks metrics starter takers doctor
 listening
 construct_extractive construct_llm styling ingestion serve web study meeting dataset pairs training evaluation report

@@ -49,8 +49,11 @@ class Wordings(Settings):
     letter: Forms
     letter_clause: str
     letter_truth: str
-    exchange: str
-    exchange_bare: str
+    spoken: str
+    spoken_to: str
+    situated: str
+    bare: str
+    bare_alone: str
     claims: dict[str, Forms]
     machine: Forms
     machine_truth: str
