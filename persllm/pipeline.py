@@ -27,6 +27,7 @@ from persllm.prompts import prompts_fingerprint
 from persllm.provenance import logged, write_provenance
 from persllm.records import Conversation, Dropped, Material, Persona, PreferencePair, Question, TestItem, fingerprint
 from persllm.store import Progress, Run, StepFolder, differences, now, replace_json, silent
+from persllm.verification import check_verifier, verify_sample
 from persllm.wordings import wordings_fingerprint
 
 log = logging.getLogger("persllm")
@@ -113,6 +114,7 @@ def make_dataset(work: Work) -> dict[str, Any]:
     conversations = work.run.step("3-answers").records(Conversation)
     files = [Path(file) for file in work.recipe.mixture.general_files] or general.bundled_files({p.language for p in work.personas})
     questions = work.run.step("2-questions").records(Question)
+    checker = checks.Checker(work.personas, work.materials, questions, work.recipe.checks)
     made = dataset.make_dataset(
         conversations,
         work.materials,
@@ -120,7 +122,7 @@ def make_dataset(work: Work) -> dict[str, Any]:
         general.read_general(files),
         work.recipe.mixture,
         work.recipe.seed,
-        checks.Checker(work.personas, work.materials, questions, work.recipe.checks),
+        checker,
     )
     for name in ("conversations", "train", "test", "dropped"):
         work.folder.write(f"{name}.jsonl", getattr(made, name))
@@ -128,8 +130,10 @@ def make_dataset(work: Work) -> dict[str, Any]:
         raise MaterialError(
             f"{work.folder.path}: no conversation is left to train on; see dropped.jsonl there and in {work.run.path / '3-answers'}."
         )
+    spending, kept = work.run.path / "spending.jsonl", work.cache / "calls"
+    verified = verify_sample(work.recipe, checker, conversations, made.dropped, work.folder, spending, kept, work.progress)
     work.progress(1, 1)
-    return {"conversations": len(made.conversations), "train": len(made.train), "test": len(made.test)}
+    return {"conversations": len(made.conversations), "train": len(made.train), "test": len(made.test), **verified}
 
 
 def tune(work: Work) -> dict[str, Any]:
@@ -213,6 +217,7 @@ class Step:
 
 WAYS: dict[str, Any] = {
     "budget": True,
+    "checks": {"verify": {"api": set(AddressSettings.model_fields) - {"model"}}},
     "constructor": {"apis": True, "runner": True, "shards": True, "api": set(AddressSettings.model_fields) - {"model"}},
 }
 """Settings that say where, how fast and for how much the annotator is asked: they change no result and may change within a run."""
@@ -222,14 +227,14 @@ def constructor_settings(recipe: Recipe) -> dict[str, Any]:
     """Settings and wordings of the constructor; where the annotator stands and how fast it is asked changes nothing."""
     constructor = recipe.constructor.model_dump(mode="json", exclude=WAYS["constructor"])
     extractive = recipe.constructor.engine == "extractive"
-    texts = wordings_fingerprint() if extractive else prompts_fingerprint(without=("prompted", "remembered", "classify"))
+    texts = wordings_fingerprint() if extractive else prompts_fingerprint(without=("prompted", "remembered", "classify", "verify"))
     return {"constructor": constructor, "texts": texts, "held_out": None if extractive else recipe.mixture.held_out_materials}
 
 
 def dataset_settings(recipe: Recipe) -> dict[str, Any]:
-    """Settings of checks and mixture, and the marks that the checks look for; who verifies changes no record."""
-    settings = recipe.checks.model_dump(mode="json", exclude={"verify"})
-    texts = [marks_fingerprint(), prompts_fingerprint(names=("assistant_speak",))]
+    """Settings of checks and mixture, and the texts that the checks look for and ask with."""
+    settings = recipe.checks.model_dump(mode="json", exclude=WAYS["checks"])
+    texts = [marks_fingerprint(), prompts_fingerprint(names=("assistant_speak", *(("verify",) if recipe.checks.verify.share else ())))]
     return {**dump("mixture")(recipe), "checks": {**settings, "texts": texts}}
 
 
@@ -321,6 +326,9 @@ def check_before(recipe: Recipe) -> None:
     personas = read_personas(recipe)
     if recipe.constructor.engine == "llm":
         check_prices(recipe.budget, recipe.constructor.models)
+    check_verifier(recipe.checks.verify)
+    if recipe.checks.verify.share:
+        check_prices(recipe.budget, [recipe.checks.verify.api.model])
     if recipe.evaluation.gold:
         gold_items([Path(folder) for folder in recipe.personas], personas, set())
 

@@ -18,7 +18,7 @@ chat embedding sources prompts store languages wordings general thought template
 materials material_files sketches facts spoken retrieval exchanges staging classification novels cards checks privacy judge base small_base gold statistics provenance annotation trainers memory
 agent evidence talks metrics starter takers doctor
 listening
-construct_extractive construct_llm styling ingestion serve web study meeting dataset pairs training evaluation report
+construct_extractive construct_llm verification styling ingestion serve web study meeting dataset pairs training evaluation report
 cluster
 construction forecast
 pipeline

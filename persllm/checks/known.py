@@ -114,11 +114,13 @@ def told(material: Material) -> str:
 class Known:
     """What one person knows at one stage, and what comes only later."""
 
-    def __init__(self, persona: Persona, stage: Stage, now: Digest, later: Digest, ages: Mapping[str, Digest]):
+    def __init__(
+        self, persona: Persona, stage: Stage, now: Digest, later: Digest, ages: Mapping[str, Digest], later_titles: tuple[str, ...] = ()
+    ):
         self.persona, self.stage, self.now, self.later = persona, stage, now, later
         self.code, self.tools, self.own = persona.language, tools_of(persona.language), own_names(persona)
-        self.ages = ages
-        """Identity of a material -> what it names."""
+        self.ages, self.later_titles = ages, later_titles
+        """Identity of a material -> what it names; headings of the later ones."""
         self.asked: dict[str, bool] = {}
 
     def has_name(self, name: str) -> bool:
@@ -220,7 +222,7 @@ class Library:
             after = [m for m in own if m.stage is not None and persona.order(m.stage) > order]
             self.knowns[key] = Known(
                 persona, stage, union([*map(self.digest, now), digest(said_of(persona, order), persona.language, own_names(persona))]),
-                union(map(self.digest, after)), self.digests,
+                union(map(self.digest, after)), self.digests, tuple(m.title or m.situation for m in after),
             )  # fmt: skip
         return self.knowns[key]
 

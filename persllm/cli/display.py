@@ -8,7 +8,8 @@ from pathlib import Path
 
 def say_where_text_goes(recipe) -> None:
     """Name each address that will receive text of the materials, before it does."""
-    for address in recipe.constructor.addresses if recipe.constructor.engine == "llm" else ():
+    addresses = recipe.constructor.addresses if recipe.constructor.engine == "llm" else ()
+    for address in (*addresses, *((recipe.checks.verify.api,) if recipe.checks.verify.share else ())):
         print(f"text of the materials will be sent to {address.url}", file=sys.stderr)
 
 
