@@ -18,6 +18,8 @@ from persllm.novels.words import english
 PRONOUN = re.compile(r"\b(he|she|his|her|him|himself|herself)\b", re.IGNORECASE)
 APART = 0.25
 """Two names are two persons' if this share of the paragraphs that tell of one tell of the other too."""
+RARE_MAN = 5
+"""A bare surname is the man's of the family, unless the women are named so many times more often."""
 FEWEST_PRONOUNS = 3
 """Pronouns after a name below which its gender is not judged by them."""
 
@@ -198,7 +200,9 @@ class Joiner:
         name, gender = parsed.rest[0], parsed.gender
         givens = [p for p in self.persons if name in p.givens and fits(p, gender)]
         surnames = [p for p in self.persons if name in p.surnames and p.gender != "f" and not parsed.titles]
-        surnames = surnames or [p for p in self.persons if name in p.surnames and not parsed.titles]
+        women = [p for p in self.persons if name in p.surnames and not parsed.titles and p.gender == "f"]
+        if women and sum(p.count for p in women) > RARE_MAN * sum(p.count for p in surnames):
+            surnames = women
         short = [p for p in self.persons if any(self.same_given(name, other) for other in p.givens) and fits(p, gender)]
         for found in (givens, surnames, [p for p in short if not self.apart(p, parsed)]):
             if found and not (found is surnames and len(found) > 1 and self.apart(max(found, key=lambda p: p.count), parsed)):

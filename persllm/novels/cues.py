@@ -24,6 +24,8 @@ class Cue(NamedTuple):
     gender: str = "x"
     piece: int = 0
     """Position in the turn of the piece it stands beside."""
+    phrase: str = ""
+    """For `description`: the words without the article."""
 
 
 NOTHING = Cue("", "")
@@ -124,7 +126,9 @@ class CueFinder:
         if subject.startswith("⟦"):
             character = int(subject[1:-1])
             who = self.scene.characters[character]
-            return Cue(manner, "description" if who.described else "name", character, who.gender, piece)
+            if who.described:
+                return Cue(manner, "description", character, who.gender, piece, who.name.removeprefix("the ").lower())
+            return Cue(manner, "name", character, who.gender, piece)
         low = subject.lower()
         if low == "i":
             return Cue(manner, "narrator", self.scene.narrator, "x", piece)
@@ -140,7 +144,7 @@ class CueFinder:
         for token in reversed(tokens[1:]):
             if token in self.words.nouns or token in self.words.kin:
                 gender = self.words.nouns.get(token, "x")
-                return Cue(manner, "description", -1, gender, piece)
+                return Cue(manner, "description", -1, gender, piece, " ".join(tokens[1:]))
             if token in self.words.groups:
                 return Cue(manner, "group", piece=piece)
         return None

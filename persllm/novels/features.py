@@ -29,13 +29,20 @@ NAMES = (
     "rank_1", "rank_2", "rank_3", "last_told", "last_subject", "distance", "near_mentions", "in_own_narration", "acts_in_own_narration",
     "next_subject", "calls", "speaks_of", "gender_known_fits", "before_1", "before_1_near", "before_2", "before_2_near", "before_3", "after_1",
     "after_1_near", "after_2", "after_2_near", "called_before", "called_after", "was_called_by_two", "recent_share", "frequency", "described",
-    "person_like", "only_quoted", "unbroken_alternation", "leads_in", "subject_of_last_sentence",
+    "person_like", "only_quoted", "unbroken_alternation", "leads_in", "subject_of_last_sentence", "cue_same_vague",
+    "cue_rank", "same_words_elsewhere", "same_words_nearby",
 )  # fmt: skip
 PLACE = {name: place for place, name in enumerate(NAMES)}
 VOCATIVE_END = re.compile(r"\s*[,!?.;:…—-]|\s*$|['\"’”]")
 VOCATIVE_BEFORE = re.compile(
     r"(?:^|[,!?.;:—-]\s*|\b(?:my dear|dear|my|oh|Oh|O|yes|no|sir|well|Well|poor|old|and|Yes|No|Good night|Good-bye|Come|Thank you),?\s*)$"
 )
+VAGUE = frozenset(
+    "man woman boy girl gentleman lady child fellow voice other person companion speaker creature old young youth lad one".split()
+)
+"""Words that describe anybody."""
+NEARBY = 40
+"""Turns within which the same description is likely to be of the same person."""
 Beliefs = Sequence[Mapping[int, float]]
 
 
@@ -63,6 +70,7 @@ class FeatureMaker:
         self.scene = scene
         self.finder = CueFinder(scene)
         self.of_paragraph = by_paragraph(scene.turns)
+        self.ranks = [frozenset(rank_of(alias.split()[0]) for alias in one.aliases if " " in alias) for one in scene.characters]
         self.share = [math.log1p(one.mentions) for one in scene.characters]
         speaking: dict[int, int] = defaultdict(int)
         self.cues = [self.finder.cues(turn) for turn in scene.turns]
@@ -72,6 +80,10 @@ class FeatureMaker:
                     speaking[cue.character] += 1
         self.speaking = speaking
         self.views = [self.view(turn) for turn in scene.turns]
+        self.same_words: dict[str, list[int]] = defaultdict(list)
+        for number, view in enumerate(self.views):
+            if view.cue.phrase:
+                self.same_words[view.cue.phrase].append(number)
 
     def vocatives(self, turn: Turn) -> tuple[frozenset[int], frozenset[int]]:
         """(who is called, who is named) in the words of a turn."""
@@ -177,6 +189,11 @@ class FeatureMaker:
             put("next_subject", bool(after) and after[0].character == candidate and after[0].start < 20)
             put("calls", candidate in view.called)
             put("speaks_of", candidate in view.named)
+            put(
+                "cue_same_vague",
+                cue.character == candidate and who.described and cue.phrase.split()[-1:][0] in VAGUE if cue.phrase else False,
+            )
+            put("cue_rank", bool(cue.phrase) and rank_of(cue.phrase.split()[-1]) in self.ranks[candidate])
             put("gender_known_fits", cue.gender != "x" and who.gender == cue.gender)
             put("frequency", self.share[candidate] / 8)
             put("described", who.described)
@@ -196,6 +213,10 @@ class FeatureMaker:
         """All features of a turn's candidates, given what is believed of its neighbours."""
         view = self.views[number]
         rows = view.fixed.copy()
+        for name, others in self.alike(number):
+            whole = 1.0 + len(others)
+            for row, candidate in enumerate(view.candidates):
+                rows[row][PLACE[name]] = sum(beliefs[other].get(candidate, 0.0) for other in others) / whole
         near = {step: self.neighbour(number, step) for step in (-3, -2, -1, 1, 2)}
         for row, candidate in enumerate(view.candidates):
             value = rows[row]
@@ -222,15 +243,30 @@ class FeatureMaker:
             value[PLACE["recent_share"]] = sum(beliefs[other].get(candidate, 0.0) for other in recent) / 5
         return rows
 
+    def alike(self, number: int) -> list[tuple[str, list[int]]]:
+        """(feature, other turns whose speaker is described by the same words), far and near."""
+        phrase = self.views[number].cue.phrase
+        others = [other for other in self.same_words.get(phrase, ()) if other != number] if phrase else []
+        return [("same_words_elsewhere", others), ("same_words_nearby", [o for o in others if abs(o - number) <= NEARBY])]
+
+    def gap(self, number: int, other: int) -> int:
+        """Paragraphs from one turn to another."""
+        low, high = sorted((number, other))
+        return self.scene.turns[high].paragraphs[0] - self.scene.turns[low].paragraphs[-1]
+
     def neighbour(self, number: int, step: int) -> tuple[int, int]:
         """(turn that many steps away, paragraphs between); (-1, 0) if it is not of the same conversation."""
         other = number + step
         if not 0 <= other < len(self.views):
             return -1, 0
-        turns = self.scene.turns
-        low, high = sorted((number, other))
-        gap = turns[high].paragraphs[0] - turns[low].paragraphs[-1]
+        gap = self.gap(number, other)
         return (other, gap) if gap <= FAR_APART + 2 * abs(step) else (-1, 0)
+
+
+def rank_of(word: str) -> str:
+    """A title as it is written out: `Dr.` is doctor."""
+    low = word.lower().rstrip(".")
+    return {"dr": "doctor", "capt": "captain", "col": "colonel", "prof": "professor", "lieut": "lieutenant"}.get(low, low)
 
 
 def put_cue(put, cue: Cue, candidate: int, gender: str, prefix: str) -> None:  # type: ignore[no-untyped-def]

@@ -185,7 +185,7 @@ def find_forms(paragraphs: Sequence[str], spoken: Sequence[Sequence[tuple[int, i
 def plural(form: str, count: Counter[str]) -> bool:
     """Whether a form names a family: the Emersons."""
     single = form.removesuffix("s")
-    return any(count[other] for other in (single, single.removeprefix("the "))) or (
+    return any(count[other] > count[form] for other in (single, single.removeprefix("the "))) or (
         form.startswith("the ") and count[f"Mr. {single[4:]}"] > 0
     )
 

@@ -5,16 +5,22 @@ before believed. Weights are kept by the kind of cue (`weights.json`, made by sc
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from persllm.novels.features import NAMES, SITUATIONS, FeatureMaker
+from persllm.novels.features import FAR_APART, NAMES, SITUATIONS, VAGUE, FeatureMaker
 
 PASSES = 4
+FARTHEST_ANCHOR = 10
+"""Turns within which a verb of speech beside a name supports its neighbours."""
+EVIDENCE = (
+    "constant", "log_odds", "second", "two_anchors_agree", "an_anchor_disagrees", "no_anchor", "anchor_distance", "speaks_often",
+    "described", "vague", "called_in_own_words", "length",
+)  # fmt: skip
 
 
 class Weights(NamedTuple):
@@ -24,8 +30,8 @@ class Weights(NamedTuple):
     """(situations, features): the pass that does not know its neighbours."""
     later: np.ndarray
     """The same for the passes after it."""
-    calibration: dict[str, tuple[float, float]]
-    """Situation -> (slope, offset) that turn the log odds of the best candidate into those of being right."""
+    calibration: dict[str, tuple[float, ...]]
+    """Situation -> weights of the evidence (`EVIDENCE`) for the log odds of being right."""
     threshold: float
     """Calibrated confidence below which nothing is said."""
 
@@ -36,7 +42,7 @@ def shipped_weights() -> Weights:
     raw = json.loads((Path(__file__).parent / "weights.json").read_text(encoding="utf-8"))
     if raw["features"] != list(NAMES) or raw["situations"] != list(SITUATIONS):
         raise AssertionError("weights.json is of other features: run scripts/fit_attribution.py")
-    calibration = {name: (pair[0], pair[1]) for name, pair in raw["calibration"].items()}
+    calibration = {name: tuple(numbers) for name, numbers in raw["calibration"].items()}
     return Weights(np.array(raw["first"]), np.array(raw["later"]), calibration, raw["threshold"])
 
 
@@ -70,9 +76,41 @@ def rank(maker: FeatureMaker, weights: Weights, passes: int = PASSES) -> list[di
     return beliefs
 
 
-def calibrated(weights: Weights, situation: str, probability: float) -> float:
-    """The chance that a best candidate of this probability is right."""
-    slope, offset = weights.calibration[situation]
-    bounded = min(max(probability, 1e-6), 1 - 1e-6)
-    odds = slope * np.log(bounded / (1 - bounded)) + offset
-    return float(1 / (1 + np.exp(-odds)))
+def evidence(maker: FeatureMaker, number: int, belief: Mapping[int, float]) -> np.ndarray:
+    """What tells how far the best candidate of a turn can be trusted: the numbers named in `EVIDENCE`."""
+    ranked = sorted(belief.values(), reverse=True)
+    best = max(belief, key=lambda one: belief[one])
+    bounded = min(max(ranked[0], 1e-4), 1 - 1e-4)
+    before, after = anchor(maker, number, -1), anchor(maker, number, 1)
+    view, who = maker.views[number], maker.scene.characters[best]
+    vague = who.described and who.name.split()[-1] in VAGUE
+    agree = [fits(best, at, speaker) for at, speaker in (before, after) if at]
+    return np.array(
+        [
+            1.0, np.log(bounded / (1 - bounded)), ranked[1] if len(ranked) > 1 else 0.0, float(agree.count(True) == 2),
+            float(False in agree), float(not agree), np.log1p(min([at for at, _ in (before, after) if at], default=12)),
+            np.log1p(maker.speaking[best]) / 3, float(who.described), float(vague), float(best in view.called), min(len(view.turn.voiced), 400) / 400,
+        ]
+    )  # fmt: skip
+
+
+def anchor(maker: FeatureMaker, number: int, step: int) -> tuple[int, int]:
+    """(turns to the nearest one in this direction with a verb of speech beside a name, that name); (0, -1) without."""
+    for distance in range(1, FARTHEST_ANCHOR + 1):
+        other = number + step * distance
+        if not 0 <= other < len(maker.views) or maker.gap(other - step, other) > FAR_APART:
+            return 0, -1
+        cue = maker.views[other].cue
+        if cue.manner == "speech" and cue.subject == "name":
+            return distance, cue.character
+    return 0, -1
+
+
+def fits(speaker: int, distance: int, other: int) -> bool:
+    """Whether two speakers, so many turns apart, fit an exchange in which two alternate."""
+    return (speaker == other) == (distance % 2 == 0)
+
+
+def calibrated(weights: Weights, situation: str, proofs: np.ndarray) -> float:
+    """The chance that the best candidate is right, given its evidence."""
+    return float(1 / (1 + np.exp(-(proofs @ np.array(weights.calibration[situation])))))

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from persllm.novels.book import Attribution, Character, Piece
 from persllm.novels.features import SITUATIONS, FeatureMaker
-from persllm.novels.ranking import Weights, calibrated, rank, shipped_weights
+from persllm.novels.ranking import Weights, calibrated, evidence, rank, shipped_weights
 from persllm.novels.scene import Scene, Turn
 
 SURE_ADDRESSEE = 0.8
@@ -61,7 +61,7 @@ class Reading:
         if not belief:
             return [Attribution(quotation=quotation, basis=situation) for quotation in quotations]
         best = max(belief, key=lambda character: belief[character])
-        confidence = calibrated(self.weights, situation, belief[best])
+        confidence = calibrated(self.weights, situation, evidence(self.maker, number, belief))
         name = self.characters[best].name
         said = name if confidence >= self.weights.threshold else ""
         to = tuple(self.characters[one].name for one in self.addressees(number, best)) if said else ()

@@ -130,7 +130,9 @@ def make_turns(paragraphs: Sequence[str], pieces: Sequence[Piece], one_speaker: 
     groups: list[list[Piece]] = []
     for piece in pieces:
         last = groups[-1][-1] if groups else None
-        if last and ((one_speaker and piece.paragraph == last.paragraph) or piece.quotation == last.quotation):
+        if last and (
+            unfinished(paragraphs, last, piece) or (one_speaker and piece.paragraph == last.paragraph) or piece.quotation == last.quotation
+        ):
             groups[-1].append(piece)
         else:
             groups.append([piece])
@@ -143,6 +145,12 @@ def make_turns(paragraphs: Sequence[str], pieces: Sequence[Piece], one_speaker: 
         )
         for number, group in enumerate(groups)
     ]
+
+
+def unfinished(paragraphs: Sequence[str], last: Piece, piece: Piece) -> bool:
+    """Whether a piece goes on with the last: that has no closing mark at the end of its paragraph, and this opens the next."""
+    rest = paragraphs[last.paragraph][last.end :].strip()
+    return piece.paragraph == last.paragraph + 1 and not rest and piece.start <= 2
 
 
 def by_paragraph(turns: Sequence[Turn]) -> dict[int, list[int]]:
