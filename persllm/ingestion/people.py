@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from collections.abc import Iterable
 
 from persllm.languages import detect
 from persllm.passages import Passage
@@ -26,7 +27,17 @@ class Person:
         self.forms = {folded(form): form for form in (name, *aliases)}
         self.languages: Counter[str] = Counter()
         self.pronouns: Counter[str] = Counter()
-        self.mention = re.compile("|".join(mention(form) for form in sorted(self.forms.values(), key=len, reverse=True)))
+        self.mention = self.mentions()
+
+    def mentions(self) -> re.Pattern[str]:
+        """A pattern for all forms of the name."""
+        return re.compile("|".join(mention(form) for form in sorted(self.forms.values(), key=len, reverse=True)))
+
+    def also(self, forms: Iterable[str]) -> None:
+        """Know the person by these forms of the name too."""
+        for form in forms:
+            self.forms.setdefault(folded(form), form)
+        self.mention = self.mentions()
 
     def is_me(self, speaker: str) -> bool:
         """Whether a speaker is the person, whatever the case of the letters."""

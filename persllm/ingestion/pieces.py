@@ -5,10 +5,12 @@ from itertools import chain, groupby, islice
 
 from persllm.exchanges import exchanges
 from persllm.ingestion.collect import Collected
+from persllm.ingestion.novel import heard_for, held, novel_pieces
 from persllm.ingestion.people import Person
+from persllm.ingestion.piece import Piece
 from persllm.ingestion.request import Request
 from persllm.passages import Passage
-from persllm.records import Dropped, MaterialKind, Record, Turn
+from persllm.records import Dropped, Turn
 
 HEARD_FIRST = 50
 """Messages by which the language of a chat is told, before any situation is put into words."""
@@ -16,41 +18,22 @@ LONGEST_TOLD = 900
 """Characters of an episode; the next paragraph begins another."""
 
 
-class Piece(Record):
-    """One material to be."""
-
-    kind: MaterialKind
-    source: str
-    """Name of the source."""
-    origin: str
-    """Place in the source: file and line."""
-    text: str = ""
-    turns: tuple[Turn, ...] = ()
-    title: str = ""
-    date: str = ""
-    situation: str = ""
-    heading: str = ""
-    """Chapter or the like, by which it may be put into a stage."""
-    stage: str = ""
-    """Empty until it is placed."""
-    doubt: str = ""
-    """Why it is not placed."""
-
-    @property
-    def words_of_person(self) -> int:
-        """Characters that the piece holds."""
-        return len(self.text) + sum(len(turn.text) for turn in self.turns)
-
-
 def pieces_of(passages: Iterable[Passage], person: Person, source: Collected, request: Request) -> Iterator[Piece | Dropped]:
     """The pieces of one source in its order, and what of it can be no piece."""
     for spoken, run in groupby(passages, key=lambda passage: passage.form):
         if spoken == "prose":
-            yield from told(run, person, source, request)
+            yield from prose(run, person, source, request)
         elif spoken in ("letter", "diary"):
             yield from written(run, person, source, request)
         else:
             yield from exchanged(run, person, source, request)
+
+
+def prose(passages: Iterator[Passage], person: Person, source: Collected, request: Request) -> Iterator[Piece | Dropped]:
+    """Prose: a novel in which the person speaks, or what is told of the person."""
+    found, whole = ([], True) if request.kind else held(passages)
+    novel = heard_for(found, person) if found and whole else None
+    yield from novel_pieces(*novel, person, source) if novel else told(chain(found, passages), person, source, request)
 
 
 def written(passages: Iterable[Passage], person: Person, source: Collected, request: Request) -> Iterator[Piece]:

@@ -7,6 +7,7 @@ interface. docs/novels.md shows it on a book, docs/design/novels.md says why it 
 """
 
 from persllm.novels.book import Attribution, Character
-from persllm.novels.voices import Heard, hear
+from persllm.novels.portrait import Chapter, Episode, find_character, portrait
+from persllm.novels.voices import Heard, hear, speech_share
 
-__all__ = ["Attribution", "Character", "Heard", "hear"]
+__all__ = ["Attribution", "Chapter", "Character", "Episode", "Heard", "find_character", "hear", "portrait", "speech_share"]

@@ -258,12 +258,16 @@ def join_names(
     qualified = Counter(match[1] for text in paragraphs for match in QUALIFIED.finditer(text))
     several = {form for form, count in qualified.items() if count >= FEWEST_QUALIFIED}
     persons = Joiner(forms, paragraphs_together(occurrences), several).persons_found()
+    called: dict[int, str] = {}
     for names in known:
         same = [person for person in persons if set(names) & set(person.forms)]
         for other in same[1:]:
             same[0].forms |= other.forms
             same[0].gender = same[0].gender if same[0].gender != "x" else other.gender
             persons.remove(other)
+        if same:
+            same[0].forms |= {name: same[0].forms.get(name, 0) for name in names}
+            called[id(same[0])] = names[0]
     owner = {text: place for place, person in enumerate(persons) for text in person.forms}
     votes = pronoun_gender(paragraphs, occurrences, owner)
     for place, person in enumerate(persons):
@@ -271,13 +275,13 @@ def join_names(
         titled = {english().titles[title] for title in person.titles} & {"m", "f"}
         if he + she >= FEWEST_PRONOUNS and max(he, she) >= 2 * min(he, she) and not titled:
             person.gender = "m" if he > she else "f"
-    return [character(person) for person in sorted(persons, key=lambda p: -p.count)]
+    return [character(person, called.get(id(person), "")) for person in sorted(persons, key=lambda p: -p.count)]
 
 
-def character(person: Person) -> Character:
-    """The record of a person."""
+def character(person: Person, called: str = "") -> Character:
+    """The record of a person, under the name the user chose or the fullest one that is common enough."""
     ranked = sorted(person.forms, key=lambda text: (-person.forms[text], text))
     enough = [text for text in ranked if person.forms[text] >= min(2, 0.1 * person.count) and person.forms[text] >= 0.03 * person.count]
-    name = max(enough or ranked[:1], key=lambda text: (len(text.split()), person.forms[text]))
+    name = called or max(enough or ranked[:1], key=lambda text: (len(text.split()), person.forms[text]))
     described = all(text.startswith("the ") for text in ranked)
     return Character(name=name, aliases=tuple(ranked), gender=person.gender, mentions=person.count, described=described)

@@ -104,6 +104,9 @@ class Scene:
         firsts = len(re.findall(r"\bI\b", told))
         if firsts < FIRST_PERSON * max(1, len(told.split())):
             return -1
+        if (known := self.owner.get("I", -1)) >= 0:
+            self.characters[known] = self.characters[known].model_copy(update={"narrator": True})
+            return known
         self.characters.append(Character(name="I", aliases=("I",), narrator=True, mentions=firsts))
         return len(self.characters) - 1
 

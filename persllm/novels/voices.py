@@ -1,8 +1,9 @@
 """Prose passages in; prose and utterance passages with speaker and addressees out.
 
 Each spoken turn becomes an utterance; what is told between the turns stays prose, in the order of the book, without the
-words that only say who spoke. Turns that follow each other closely under one heading share a thread: one conversation.
-An utterance whose speaker is not sure has none; nothing is left out.
+words that only say who spoke. Turns that follow each other closely under one heading share a thread, one conversation,
+and the situation in which it began. An utterance whose speaker is not sure has none, and a thread of its own, so that
+nobody seems to answer what was said before it.
 """
 
 import re
@@ -18,10 +19,15 @@ from persllm.novels.rules import Reader, Reading
 from persllm.novels.scene import Turn
 from persllm.passages import Passage
 
-FEWEST_WORDS = 4
+FEWEST_WORDS = 2
 """Words that narration beside speech must have to be kept as prose of its own."""
 CONVERSATION_GAP = 3
 """Paragraphs of narration after which a new conversation begins."""
+MARKS = "\"“”‘’'「」『』 "
+LONGEST_LEAD = 60
+"""Characters of a sentence before words from which on it tells more than who speaks."""
+FINAL_COMMA = re.compile(r"[,，](?=_?$)")
+"""What printers set for the full stop where `she said` follows."""
 SITUATION = 300
 """Characters of the narration before a conversation that are kept as its situation."""
 
@@ -43,6 +49,12 @@ def hear(passages: Sequence[Passage], known: Sequence[Sequence[str]] = ()) -> He
     return Heard(split(passages, reading, answers), reading.characters, answers)
 
 
+def speech_share(passages: Sequence[Passage]) -> float:
+    """The share of paragraphs in which somebody speaks."""
+    texts = [passage.text for passage in passages if passage.form == "prose"]
+    return len({piece.paragraph for piece in find_pieces(texts)}) / max(1, len(texts))
+
+
 def read(texts: Sequence[str], known: Sequence[Sequence[str]] = ()) -> Reader:
     """A novel read by the rules of its language."""
     sample = "".join(texts[:: max(1, len(texts) // 200)])
@@ -57,21 +69,21 @@ def split(passages: Sequence[Passage], reading: Reader, answers: Sequence[Attrib
         turns[turn.paragraphs[0]].append(turn)
     within = {paragraph for turn in reading.turns for paragraph in turn.paragraphs}
     out: list[Passage] = []
-    conversation, last, heading, situation = 0, -99, "", ""
+    conversation, last, heading, situation, opening, unsure = 0, -99, "", "", "", False
     for place, passage in enumerate(passages):
         if place not in within:
             out.append(passage)
             situation = passage.text if passage.form == "prose" else situation
             continue
         for turn, lead, tail in with_narration(turns[place], passage.text):
-            if place - last > CONVERSATION_GAP or passage.heading != heading:
-                conversation += 1
-            last, heading = turn.paragraphs[-1], passage.heading
-            situation = lead or situation
             answer = answers[turn.number]
+            situation = lead or situation
+            if place - last > CONVERSATION_GAP or passage.heading != heading or not answer.speaker or unsure:
+                conversation, opening = conversation + 1, situation
+            last, heading, unsure = turn.paragraphs[-1], passage.heading, not answer.speaker
             words = {
                 "text": spoken_text(reading, turn), "form": "utterance", "speaker": answer.speaker, "to": answer.to,
-                "thread": f"conversation {conversation}", "situation": shortened(situation),
+                "thread": f"conversation {conversation}", "situation": shortened(opening),
             }  # fmt: skip
             out += [passage.model_copy(update={"text": lead})] if lead else []
             out.append(passage.model_copy(update=words))
@@ -87,9 +99,19 @@ def with_narration(turns: Sequence[Turn], text: str) -> Iterator[tuple[Turn, str
         own = [piece for piece in turn.pieces if piece.paragraph == place]
         before = 0 if number == 0 else own[0].start
         after = turns[number + 1].pieces[0].start if number + 1 < len(turns) else len(text)
-        lead = text[before : own[0].start].rstrip("\"“‘'「『 ")
-        tail = text[own[-1].end : after].strip("\"“”‘’'「」『』 ") if turn.paragraphs[-1] == place else ""
-        yield turn, kept(lead), kept(after_clause(tail))
+        lead = before_clause(text[before : own[0].start].strip(MARKS))
+        ends = [piece.start for piece in own[1:]] + ([after] if turn.paragraphs[-1] == place else [])
+        tails = [after_clause(text[piece.end : end].strip(MARKS)) for piece, end in zip(own, ends)]
+        yield turn, kept(lead), kept(" ".join(filter(None, tails)))
+
+
+def before_clause(lead: str) -> str:
+    """The narration before words without a last sentence that only leads to them: `He turned and said:`."""
+    if not lead.endswith((",", ":", "：", "，")):
+        return lead
+    stops = list(re.finditer(r"(?<=[a-z]{2}[.!?])\s+|(?<=[。！？])", lead))
+    rest = lead[: stops[-1].start()] if stops else ""
+    return lead if len(lead) - len(rest) > LONGEST_LEAD else rest
 
 
 def after_clause(tail: str) -> str:
@@ -106,7 +128,7 @@ def spoken_text(reading: Reader, turn: Turn) -> str:
     for piece in turn.pieces:
         lines.setdefault(piece.paragraph, []).append(reading.paragraphs[piece.paragraph][piece.start : piece.end].strip())
     blank = "" if detect(turn.voiced) == "zh" else " "
-    return "\n".join(blank.join(parts) for parts in lines.values())
+    return FINAL_COMMA.sub(lambda mark: "。" if mark[0] == "，" else ".", "\n".join(blank.join(parts) for parts in lines.values()))
 
 
 def kept(text: str) -> str:

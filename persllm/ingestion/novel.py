@@ -1,0 +1,56 @@
+"""Prose in which people speak: a novel becomes exchanges, experiences and knowledge of one of its characters."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from persllm.exchanges import exchanges
+from persllm.ingestion.collect import Collected
+from persllm.ingestion.people import Person
+from persllm.ingestion.piece import Piece
+from persllm.novels import Character, Heard, find_character, hear, portrait, speech_share
+from persllm.passages import Passage
+from persllm.records import Dropped
+
+LARGEST = 30_000_000
+"""Characters of prose that are held at once; a longer source is no novel."""
+LEAST_SPEECH = 0.04
+"""Share of paragraphs in which somebody speaks from which on prose is read as a novel."""
+
+
+def held(passages: Iterable[Passage]) -> tuple[list[Passage], bool]:
+    """(passages, whether these are all of them)."""
+    found, size = [], 0
+    for passage in passages:
+        found.append(passage)
+        size += len(passage.text)
+        if size > LARGEST:
+            return found, False
+    return found, True
+
+
+def heard_for(passages: Sequence[Passage], person: Person) -> tuple[Heard, Character] | None:
+    """The novel and the person's character in it; None if this is no novel or the person does not speak in it."""
+    if not any(person.named_in(passage.text) for passage in passages) or speech_share(passages) < LEAST_SPEECH:
+        return None
+    forms = [person.name, *(form for form in person.forms.values() if form != person.name)]
+    heard = hear(passages, [forms])
+    character = find_character(heard.characters, forms)
+    spoken = character and any(passage.speaker == character.name for passage in heard.passages)
+    return (heard, character) if character and spoken else None
+
+
+def novel_pieces(heard: Heard, character: Character, person: Person, source: Collected) -> Iterator[Piece | Dropped]:
+    """The pieces of a novel, chapter by chapter."""
+    person.also(character.aliases)
+    for chapter in portrait(heard, character, person.name, person.named_in):
+        title = chapter.heading.split(" / ")[-1]
+        for episode in chapter.episodes:
+            first = episode.passages[0]
+            yield Piece(
+                kind=episode.kind, source=source.name, origin=first.source, text=episode.text, title=title, date=first.date,
+                heading=chapter.heading, doubt=episode.doubt,
+            )  # fmt: skip
+        for found in exchanges(chapter.utterances, person.is_me, person.name, person.language):
+            yield found if isinstance(found, Dropped) else Piece(
+                kind="speech", source=source.name, origin=found.origin, turns=found.turns, date=found.date,
+                situation=found.situation, heading=found.heading,
+            )  # fmt: skip
