@@ -7,6 +7,7 @@ thresholds are settings of the recipe (`doctor:`): rules of thumb, not laws; the
 Limits: tokens are estimated from words; whether a text is true, or in character, is not looked at.
 """
 
+import bisect
 import os
 from array import array
 from collections import Counter, defaultdict, deque
@@ -137,7 +138,7 @@ class Examination:
         self.dropped: Counter[str] = Counter()
         self.unheard = 0
         self.unheard_example = ""
-        self.sample: list[tuple[str, Material]] = []
+        self.kept: list[tuple[str, int, Material]] = []
 
     def add(self, material: Material, seen: Look) -> None:
         """Take in one material, of which the text was looked at."""
@@ -153,8 +154,14 @@ class Examination:
 
     def keep(self, material: Material) -> None:
         """Hold the materials whose fingerprints are the smallest: an even sample, the same each time."""
-        if len(self.sample) < SAMPLE or material.identity < self.sample[-1][0]:
-            self.sample = sorted([*self.sample, (material.identity, material)], key=lambda kept: kept[0])[:SAMPLE]
+        if len(self.kept) < SAMPLE or material.identity < self.kept[-1][0]:
+            bisect.insort(self.kept, (material.identity, self.languages.total(), material), key=lambda kept: kept[0])
+            del self.kept[SAMPLE:]
+
+    @property
+    def sample(self) -> list[Material]:
+        """The materials that were held, in the order of the folder."""
+        return [material for _, _, material in sorted(self.kept, key=lambda kept: kept[1])]
 
     def listen(self, material: Material, stage: str) -> None:
         """Count the person's turns of an exchange."""

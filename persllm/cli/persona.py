@@ -53,35 +53,37 @@ def check(
 ) -> None:
     """The doctor: what there is of each kind and stage, what is thin, what training can reach. Changes nothing."""
     from persllm.cli.display import reading
-    from persllm.config import DoctorSettings
     from persllm.doctor import examined, overlaps
+    from persllm.outlook import outlook
 
-    recipe = None if Path(target).is_dir() else recipe_of(target, settings)
-    folders = [Path(folder) for folder in recipe.personas] if recipe else [Path(target)]
-    wanted = recipe.doctor if recipe else doctor_settings(settings)
+    recipe = recipe_for(Path(target), settings) if Path(target).is_dir() else recipe_of(target, settings)
+    folders = [Path(folder) for folder in recipe.personas]
     with reading() as progress:
         examinations = [examined(folder, progress) for folder in folders]
-    findings = [examination.diagnosis(wanted or DoctorSettings()) for examination in examinations]
+    findings = [examination.diagnosis(recipe.doctor) for examination in examinations]
     shared = overlaps(examinations)
+    ahead = outlook(recipe, examinations)
     if as_json:
-        print(json.dumps({"persons": dump(findings), "overlaps": dump(shared)}, ensure_ascii=False, indent=2))
+        found = {"persons": dump(findings), "overlaps": dump(shared), "outlook": ahead.model_dump(mode="json")}
+        print(json.dumps(found, ensure_ascii=False, indent=2))
         return
     for finding in findings:
         print(told(finding))
     for overlap in shared:
         if overlap.share:
             print(f"note: {overlap.share:.0%} of the smaller of {overlap.one} and {overlap.other} is much like something of the other")
+    print(told_ahead(ahead))
 
 
-def doctor_settings(settings: list[str] | None):
-    """The `doctor:` section that --set gives where there is no recipe."""
-    from persllm.config import DoctorSettings
+def recipe_for(folder: Path, settings: list[str] | None):
+    """The recipe of a folder alone: the defaults, and what --set says."""
+    from persllm.config import Recipe
     from persllm.parsing import apply_override, parse
 
-    tree: dict = {"doctor": {}}
+    tree: dict = {"name": "check", "personas": [str(folder)]}
     for override in settings or []:
         apply_override(tree, override)
-    return parse(DoctorSettings, tree["doctor"], "--set doctor")
+    return parse(Recipe, tree, "--set")
 
 
 def dump(records) -> list[dict]:
@@ -106,3 +108,15 @@ def told(finding) -> str:
     lines += [f"  left out: {count} {reason}" for reason, count in finding.dropped.items()]
     lines += [f"  note: {warning}" for warning in finding.warnings]
     return "\n".join(lines)
+
+
+def told_ahead(ahead) -> str:
+    """What the recipe will make and need, for people."""
+    made = f"{ahead.conversations} conversations, {ahead.samples} samples of {ahead.tokens / max(ahead.samples, 1):.0f} tokens"
+    lines = [f"outlook: about {made} ({ahead.tokens / 1e6:.1f} million tokens a pass), at most {ahead.pairs} pairs; base {ahead.base}"]
+    for machine in ahead.machines:
+        minutes = 60 * machine.hours
+        time = "under a minute" if minutes < 1 else f"about {minutes:.0f} min" if minutes < 120 else f"about {machine.hours:.0f} h"
+        needs = f"{machine.needed:.1f} GB" if machine.fits else f"{machine.needed:.1f} GB, which it has not"
+        lines.append(f"  {machine.machine}: {time}, {needs}")
+    return "\n".join([*lines, *(f"  ({assumption})" for assumption in ahead.assumptions)])
