@@ -8,6 +8,7 @@ from typing import Any
 from persllm.errors import RunError
 from persllm.pipeline import STEPS, step_named
 from persllm.store import Run, read_lines
+from persllm.tracing import identity_of
 
 SHOWN = ("records.jsonl", "train.jsonl", "answers.jsonl")
 
@@ -41,7 +42,8 @@ def sample_records(path: Path, name: str, number: int, as_json: bool = False) ->
 
 def readable(entry: dict[str, Any]) -> str:
     """A record as a person would read it: messages as dialogue, the rest as `key: value`."""
-    lines = [f"{key}: {value}" for key, value in entry.items() if value and key not in ("messages", "prompt", "raw", "turns")]
+    lines = [f"id: {identity_of(entry)}"] if "id" not in entry else []
+    lines += [f"{key}: {value}" for key, value in entry.items() if value and key not in ("messages", "prompt", "raw", "turns")]
     for message in entry.get("messages") or entry.get("prompt") or ():
         thought = f" [analysis: {message['thought']}]" if message.get("thought") else ""
         lines.append(f"    {message['role']}:{thought} {message['content']}")

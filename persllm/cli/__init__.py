@@ -16,6 +16,7 @@ from persllm.errors import PersllmError
 VERBS = (
     persona.new,
     persona.ingest,
+    persona.forget,
     persona.check,
     runs.run,
     runs.show,

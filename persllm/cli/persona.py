@@ -6,7 +6,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from persllm.cli.options import JsonOption, SetOption, recipe_of
+from persllm.cli.options import JsonOption, RunsOption, SetOption, recipe_of
 
 
 def new(directory: Annotated[Path, typer.Argument(help="The folder to make.")]) -> None:
@@ -44,6 +44,21 @@ def ingest(
     with Display().bar("reading the sources") as progress:
         made = make(request, into, dry_run, progress)
     print(made.model_dump_json(indent=2) if as_json else "\n".join(lines_of(made)))
+
+
+def forget(
+    directory: Annotated[Path, typer.Argument(help="The persona folder.")],
+    source: Annotated[str, typer.Option("--source", help="Name of the source, as ingest.json has it.")],
+    runs: RunsOption = Path("runs"),
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be removed, and which runs hold it; change nothing.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Remove all that came from one source, and tell which runs and models still hold it."""
+    from persllm.forgetting import forget as take_out
+    from persllm.forgetting import told
+
+    found = take_out(directory, source, runs, dry_run)
+    print(found.model_dump_json(indent=2) if as_json else "\n".join(told(found)))
 
 
 def check(

@@ -38,11 +38,17 @@ def show(
     run: RunArgument,
     step: Annotated[str, typer.Argument(help="A step, to see some of its records.")] = "",
     number: Annotated[int, typer.Option("-n", help="How many records.")] = 5,
+    trace: Annotated[str, typer.Option("--trace", help="Id of a sample (or its beginning): shows file and line of the original.")] = "",
     as_json: JsonOption = False,
 ) -> None:
-    """What a run has done so far; with a step, some of its records."""
+    """What a run has done so far; with a step, some of its records; with --trace, where a sample comes from."""
+    from persllm import tracing
     from persllm.show import sample_records, steps_of
 
+    if trace:
+        found = tracing.trace(run, trace)
+        print(found.model_dump_json(indent=2) if as_json else tracing.told(found))
+        return
     if step:
         print(sample_records(run, step, number, as_json))
         return

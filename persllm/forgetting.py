@@ -1,0 +1,193 @@
+"""Take out of a persona folder all that came from one source, and say which runs and models still hold it.
+
+What is removed is known by its place of origin: materials, pieces in review, lines that were dropped (they quote it),
+and the entry in ingest.json, which is changed last, so that an interrupted call is finished by the next. What the user
+wrote beside it stays. Runs are not touched: a model cannot forget a part; remove the run, or make it again.
+"""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from persllm.errors import MaterialError
+from persllm.ingestion.folder import JOURNAL, Journal
+from persllm.ingestion.result import SourceRecord
+from persllm.material_files import ORIGIN_LINE
+from persllm.records import Record
+from persllm.store import replace_json, replace_text
+from persllm.tracing import entries, identity_of
+
+HEADING = re.compile(r"^(?=#{1,3} \S)", re.MULTILINE)
+
+
+class RunWith(Record):
+    """A run that holds something of the source."""
+
+    run: str
+    materials: int
+    conversations: int
+    """Trained conversations that rest on these materials."""
+    samples: int
+    """Lines of the training set that do, repetitions among them."""
+    models: tuple[str, ...]
+    """Models that were trained on them, below the run."""
+
+
+class Forgotten(Record):
+    """What was, or would be, removed, and where it still is."""
+
+    source: str
+    files: dict[str, int]
+    """File below the folder -> pieces removed from it."""
+    kept: dict[str, int]
+    """The same files -> pieces that stay, since they came from elsewhere."""
+    named: bool
+    """Whether persona.yaml still names the source; what is written there is the user's."""
+    runs: tuple[RunWith, ...]
+    written: bool
+    """False after a dry run."""
+
+
+def forget(folder: Path, source: str, runs: Path | None = None, dry_run: bool = False) -> Forgotten:
+    """Remove a source from a persona folder; MaterialError if the folder knows none of that name."""
+    journal = read_journal(folder)
+    record = source_named(folder, journal, source)
+    changes = {file: without(file, record.name) for file in files_of(folder)}
+    changed = {file: change for file, change in changes.items() if change.removed}
+    found = Forgotten(
+        source=record.name, files={str(file.relative_to(folder)): change.removed for file, change in changed.items()},
+        kept={str(file.relative_to(folder)): change.kept for file, change in changed.items() if change.kept},
+        named=record.name in (folder / "persona.yaml").read_text(encoding="utf-8"), runs=tuple(runs_with(runs, record.name)) if runs else (), written=not dry_run,
+    )  # fmt: skip
+    if dry_run:
+        return found
+    for file, change in changed.items():
+        if change.kept or file.parent == folder:
+            replace_text(file, change.text)
+        else:
+            file.unlink()
+    write_journal(folder, journal, record)
+    return found
+
+
+def read_journal(folder: Path) -> Journal:
+    """The journal of what was taken in."""
+    file = folder / JOURNAL
+    if not file.is_file():
+        raise MaterialError(f"{folder}: no {JOURNAL}: nothing was taken in with `persllm ingest`. Remove the files in materials/ by hand.")
+    try:
+        return Journal.model_validate_json(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise MaterialError(f"{file}: cannot be read as a journal. Restore it.") from error
+
+
+def source_named(folder: Path, journal: Journal, source: str) -> SourceRecord:
+    """The source of that name, or the only one whose file is called so."""
+    exact = [record for record in journal.sources if record.name == source]
+    alike = exact or [record for record in journal.sources if Path(record.name).name == Path(source).name]
+    if len(alike) == 1:
+        return alike[0]
+    known = ", ".join(record.name for record in (alike or journal.sources)) or "none"
+    raise MaterialError(f"{folder}: {'several sources are' if alike else 'no source is'} called {source}. Known are: {known}.")
+
+
+class Change(Record):
+    """A file without what came from the source."""
+
+    text: str
+    removed: int
+    kept: int
+
+
+def files_of(folder: Path) -> Iterator[Path]:
+    """All files in which something of a source may stand."""
+    yield from sorted(file for file in (folder / "materials").rglob("*") if file.suffix in (".jsonl", ".md", ".txt"))
+    yield from (file for name in ("review.jsonl", "dropped.jsonl") if (file := folder / name).is_file())
+
+
+def without(file: Path, source: str) -> Change:
+    """A file without the pieces of a source."""
+    text = file.read_text(encoding="utf-8-sig", errors="replace")
+    if file.suffix == ".jsonl":
+        pieces = [line for line in text.split("\n") if line.strip()]
+        kept = [line for line in pieces if not belongs(origin_of(line), source)]
+        return Change(text="".join(f"{line}\n" for line in kept), removed=len(pieces) - len(kept), kept=len(kept))
+    pieces = [piece for piece in HEADING.split(text) if piece.strip()]
+    kept = [piece for piece in pieces if not ((found := ORIGIN_LINE.search(piece)) and belongs(found[1], source))]
+    return Change(text="".join(kept), removed=len(pieces) - len(kept), kept=len(kept))
+
+
+def origin_of(line: str) -> str:
+    """Where a line of materials, of review.jsonl or of dropped.jsonl was taken from."""
+    try:
+        entry: Any = json.loads(line)
+    except ValueError:
+        return ""
+    return str(entry.get("origin") or entry.get("item") or "") if isinstance(entry, dict) else ""
+
+
+def belongs(origin: str, source: str) -> bool:
+    """Whether a place lies in a source: the file itself, a line of it, or a file of the folder."""
+    return origin == source or origin.startswith((f"{source}:", f"{source}/"))
+
+
+def write_journal(folder: Path, journal: Journal, record: SourceRecord) -> None:
+    """The journal without the source, its counts taken anew."""
+    left = tuple(known for known in journal.sources if known.name != record.name)
+    reasons = Counter(str(entry.get("reason")) for entry in entries(folder / "dropped.jsonl"))
+    waiting = sum(1 for _ in entries(folder / "review.jsonl"))
+    changed = journal.model_copy(update={"sources": left, "dropped": dict(reasons), "review": waiting})
+    replace_json(folder / JOURNAL, changed.model_dump())
+
+
+# Runs ----------------------------------------------------------------------------------------------------
+
+
+def runs_with(runs: Path, source: str) -> Iterator[RunWith]:
+    """The runs below a folder that hold something of a source."""
+    for config in sorted(runs.glob("*/config.json")):
+        run = config.parent
+        held = {
+            identity_of(line): line["persona"]
+            for line in entries(run / "1-materials" / "records.jsonl")
+            if belongs(line.get("origin", ""), source)
+        }
+        if held:
+            conversations = resting(run / "4-dataset" / "conversations.jsonl", held)
+            samples = resting(run / "4-dataset" / "train.jsonl", held)
+            yield RunWith(
+                run=str(run), materials=len(held), conversations=conversations, samples=samples,
+                models=models_of(run, set(held.values())) if conversations else (),
+            )  # fmt: skip
+
+
+def resting(file: Path, materials: dict[str, str]) -> int:
+    """How many lines rest on one of the materials."""
+    return sum(any(ground in materials for ground in line.get("evidence", ())) for line in entries(file))
+
+
+def models_of(run: Path, persons: set[str]) -> tuple[str, ...]:
+    """The trained models of these persons: their own, or that of all."""
+    names = ("cast", *sorted(persons))
+    return tuple(f"{step}/{name}/model" for step in ("5-sft", "7-dpo") for name in names if (run / step / name / "model").is_dir())
+
+
+def told(found: Forgotten) -> Sequence[str]:
+    """What became of it, for people."""
+    verb = "removed" if found.written else "would be removed"
+    lines = [f"{found.source}: {sum(found.files.values())} pieces {verb}"]
+    lines += [
+        f"  {file}: {count}" + (f", {found.kept[file]} of other origin stay" if file in found.kept else "")
+        for file, count in found.files.items()
+    ]
+    for run in found.runs:
+        lines.append(
+            f"{run.run} holds {run.materials} materials of it; {run.conversations} conversations ({run.samples} samples) rest on them"
+        )
+        lines += [f"  trained on it: {model}" for model in run.models]
+    if found.runs:
+        lines.append("a model cannot forget a part: remove these runs, or make them again with --redo 1-materials")
+    return lines
