@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 
 from persllm.checks import Checker
 from persllm.config import MixtureSettings
-from persllm.embedding import Vectors, near_duplicates, overlap
+from persllm.embedding import Vectors, near_any, near_duplicates, overlap
 from persllm.general import is_held_out
 from persllm.languages import language
 from persllm.materials import held_out_materials
@@ -112,14 +112,13 @@ def without_leaks(
     for place, members in by_place(asked).items():
         if place not in trained_at:
             continue
-        nearest = Vectors([question_text(c) for c in trained_at[place]]).nearest([question_text(c) for c in members])
-        for conversation, (_, similarity) in zip(members, nearest, strict=True):
-            if similarity >= threshold:
-                lost[conversation.identity] = Dropped(
-                    item=conversation.identity,
-                    reason="test question near a training question",
-                    detail=conversation.messages[-2].content[:200],
-                )
+        near = near_any([question_text(c) for c in members], [question_text(c) for c in trained_at[place]], threshold)
+        for conversation in (members[position] for position in sorted(near)):
+            lost[conversation.identity] = Dropped(
+                item=conversation.identity,
+                reason="test question near a training question",
+                detail=conversation.messages[-2].content[:200],
+            )
     return [c for c in asked if c.identity not in lost], list(lost.values())
 
 
