@@ -15,14 +15,18 @@ def lines_of(made: Ingested) -> Iterator[str]:
         yield f"{name}: is in the folder already"
     for stage, kinds in made.counts.items():
         yield f"stage {stage}: {', '.join(f'{count} {kind}' for kind, count in sorted(kinds.items()))}"
+    for reason in made.reasons:
+        yield f"  proposed because: {reason}"
     if made.review:
         yield f"in doubt: {made.review} pieces wait in review.jsonl with the reason"
     for reason, count in made.dropped.items():
         yield f"left out: {count}, {reason} (dropped.jsonl)"
     if made.to_confirm and made.written:
         yield f"look at persona.yaml: {'; '.join(made.to_confirm)}"
-    for line in made.verdict:
-        yield f"doctor: {line}"
+    if made.verdict:
+        yield f"doctor: {made.verdict}"
+    for line in made.remarks:
+        yield f"  {line}"
     if made.written:
         yield f"{made.folder}: ready. Try it: persllm run {made.folder}/recipe.yaml"
     elif not made.added:

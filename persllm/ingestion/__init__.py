@@ -15,7 +15,8 @@ from persllm.errors import MaterialError
 from persllm.ingestion.collect import Collected, collect
 from persllm.ingestion.folder import Folder
 from persllm.ingestion.people import Person
-from persllm.ingestion.pieces import Piece, pieces_of
+from persllm.ingestion.piece import Piece
+from persllm.ingestion.pieces import pieces_of
 from persllm.ingestion.request import Request, request_of
 from persllm.ingestion.result import Ingested
 from persllm.ingestion.stages import Stages, stages_for
@@ -42,7 +43,7 @@ def ingest(request: Request, into: Path, dry_run: bool = False, progress: Progre
     pieces, read = read_all(new, person, request, progress)
     if new and all(piece.doubt for piece in pieces):
         raise MaterialError(nothing_found(person, found, read.speakers))
-    stages = stages_for(request.stages, folder.stages, pieces)
+    stages = stages_for(request.stages, folder.stages, pieces, tuple(read.chapters), person.language)
     placed, unsure = place(pieces, stages)
     if new and not placed:
         raise MaterialError(
@@ -57,6 +58,8 @@ class Reading:
     def __init__(self) -> None:
         self.dropped: list[Dropped] = []
         self.speakers: Counter[str] = Counter()
+        self.chapters: dict[str, None] = {}
+        """Headings in the order in which they come."""
 
 
 def read_all(sources: Sequence[Collected], person: Person, request: Request, progress: Progress) -> tuple[list[Piece], Reading]:
@@ -92,6 +95,8 @@ def watched(source: Collected, read: Reading, person: Person, request: Request, 
         progress(size)
         if found.speaker:
             read.speakers[found.speaker] += 1
+        if found.heading:
+            read.chapters.setdefault(found.heading)
         person.see(found)
         yield found.model_copy(update={"source": source.named(found.source)})
 

@@ -1,5 +1,6 @@
 """From what the user names to files with a format: folders are walked, links out of them are not followed."""
 
+import re
 from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
@@ -11,6 +12,8 @@ from persllm.sources.bounded import opened
 
 MOST_FILES = 20_000
 CHUNK = 1 << 20
+NOT_MATERIAL = re.compile(r"(?:^|[_ -])(?:licen[cs]e|copying|readme|changelog)(?:$|[_ -])", re.IGNORECASE)
+"""Names of files that come along with material; who names such a file itself gets it read."""
 
 
 class Collected(Record):
@@ -86,6 +89,8 @@ def below(folder: Path, dropped: list[Dropped]) -> Iterable[tuple[Path, str]]:
             continue
         if not path.resolve().is_relative_to(root):
             dropped.append(Dropped(item=name, reason="a link that leads out of the folder"))
+        elif path.is_file() and NOT_MATERIAL.search(path.stem):
+            dropped.append(Dropped(item=name, reason="a licence or a note, no material"))
         elif path.is_file():
             yield path, name
 

@@ -15,7 +15,7 @@ PROFILE = {
 JOINT = {"en": (", ", " and "), "zh": ("、", "和")}
 
 
-def persona_yaml(person: Person, aliases: Sequence[str], stages: Stages, used: set[str], sources: Sequence[SourceRecord]) -> str:
+def persona_yaml(person: Person, stages: Stages, used: set[str], sources: Sequence[SourceRecord]) -> str:
     """A draft of persona.yaml; what should be looked at is marked."""
     code = person.language
     comma, last = JOINT[code]
@@ -24,13 +24,15 @@ def persona_yaml(person: Person, aliases: Sequence[str], stages: Stages, used: s
     rows = [
         "# Drafted by `persllm ingest`. Lines marked with CONFIRM are guesses: look at them and take the mark away.",
         f"name: {quoted(person.name)}",
-        f"aliases: {quoted(list(aliases))}",
+        f"aliases: {quoted(list(person.names[1:]))}"
+        + (f"    # CONFIRM those found in the text: {', '.join(person.learnt)}" if person.learnt else ""),
         f"pronouns: {person.pronoun}".ljust(40) + "# CONFIRM: she, he or they, as the materials speak of the person",
         f"language: {code}",
         "# CONFIRM: who the person is, two or three sentences in the third person, true at every stage",
         f"profile: {quoted(PROFILE[code].format(name=person.name, sources=listed))}",
         "stages:".ljust(40) + "# CONFIRM: in order of time; give each a title, a summary, and what is `unknown` then",
     ]
+    rows += [f"  # proposed: {line(reason)}" for reason in stages.reasons]
     for stage in stages.stages:
         if stage.id not in used:
             continue
@@ -49,9 +51,19 @@ def quoted(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def to_confirm(stages: Stages) -> tuple[str, ...]:
+def line(text: str) -> str:
+    """A text on one line."""
+    return " ".join(text.split())
+
+
+def to_confirm(stages: Stages, person: Person) -> tuple[str, ...]:
     """What a person should look at before the first run."""
-    return ("pronouns", "profile", f"stages ({', '.join(stage.id for stage in stages.stages)}): titles, summaries, unknown")
+    return (
+        *(["aliases"] if person.learnt else []),
+        "pronouns",
+        "profile",
+        f"stages ({', '.join(stage.id for stage in stages.stages)}): titles, summaries, unknown",
+    )
 
 
 def recipe_yaml(name: str) -> str:

@@ -26,7 +26,7 @@ from persllm.errors import MaterialError
 from persllm.ingestion.collect import Collected
 from persllm.ingestion.draft import persona_yaml, recipe_yaml, to_confirm
 from persllm.ingestion.people import Person
-from persllm.ingestion.pieces import Piece
+from persllm.ingestion.piece import Piece
 from persllm.ingestion.request import Request
 from persllm.ingestion.result import Ingested, SourceRecord
 from persllm.ingestion.stages import Stages, slug
@@ -124,10 +124,10 @@ class Folder:
                     verdict = diagnosis(workshop)
                     self.path.parent.mkdir(parents=True, exist_ok=True)
                     os.replace(workshop, self.path)
-                    return result.model_copy(update={"verdict": verdict})
+                    return result.model_copy(update=verdict)
             finally:
                 shutil.rmtree(workshop, ignore_errors=True)
-        return result.model_copy(update={"verdict": diagnosis(self.path)})
+        return result.model_copy(update=diagnosis(self.path))
 
     def result(self, plan, placed, unsure, dropped, new, found, stages: Stages, person: Person) -> Ingested:
         """What is told to the user."""
@@ -139,7 +139,7 @@ class Folder:
             sources=plan.sources, added=tuple(source.name for source in new),
             kept=tuple(source.name for source in found if source not in new), counts={k: dict(v) for k, v in counts.items()},
             review=len(unsure), dropped=dict(Counter(lost.reason for lost in dropped)),
-            to_confirm=() if self.settings else to_confirm(stages), verdict=(), written=True,
+            to_confirm=() if self.settings else to_confirm(stages, person), reasons=stages.reasons, written=True,
         )  # fmt: skip
 
     def fill(self, place: Path, plan: "Plan", unsure: Sequence[Piece], dropped: Sequence[Dropped], stages: Stages, person: Person) -> None:
@@ -154,7 +154,7 @@ class Folder:
             write(place / name, before + "".join(f"{row}\n" for row in rows))
         if not self.settings:
             used = {piece.stage for piece in plan.placed}
-            write(place / "persona.yaml", persona_yaml(person, self.aliases, stages, used, plan.sources))
+            write(place / "persona.yaml", persona_yaml(person, stages, used, plan.sources))
             write(place / "recipe.yaml", recipe_yaml(self.path.resolve().name))
         earlier = self.journal.dropped if self.journal else {}
         journal = Journal(
@@ -258,6 +258,7 @@ def write(file: Path, text: str) -> None:
         os.fsync(handle.fileno())
 
 
-def diagnosis(path: Path) -> tuple[str, ...]:
+def diagnosis(path: Path) -> dict[str, object]:
     """What the doctor says of a folder."""
-    return examine(path).warnings
+    found = examine(path)
+    return {"verdict": found.verdict, "remarks": (*found.reasons, *found.warnings)}

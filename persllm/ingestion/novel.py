@@ -11,24 +11,15 @@ from persllm.passages import Passage
 from persllm.records import Dropped
 
 LARGEST = 30_000_000
-"""Characters of prose that are held at once; a longer source is no novel."""
+"""Characters of prose; a longer source is no novel."""
 LEAST_SPEECH = 0.04
 """Share of paragraphs in which somebody speaks from which on prose is read as a novel."""
 
 
-def held(passages: Iterable[Passage]) -> tuple[list[Passage], bool]:
-    """(passages, whether these are all of them)."""
-    found, size = [], 0
-    for passage in passages:
-        found.append(passage)
-        size += len(passage.text)
-        if size > LARGEST:
-            return found, False
-    return found, True
-
-
 def heard_for(passages: Sequence[Passage], person: Person) -> tuple[Heard, Character] | None:
     """The novel and the person's character in it; None if this is no novel or the person does not speak in it."""
+    if sum(len(passage.text) for passage in passages) > LARGEST:
+        return None
     if not any(person.named_in(passage.text) for passage in passages) or speech_share(passages) < LEAST_SPEECH:
         return None
     forms = [person.name, *(form for form in person.forms.values() if form != person.name)]
@@ -49,8 +40,16 @@ def novel_pieces(heard: Heard, character: Character, person: Person, source: Col
                 kind=episode.kind, source=source.name, origin=first.source, text=episode.text, title=title, date=first.date,
                 heading=chapter.heading, doubt=episode.doubt,
             )  # fmt: skip
-        for found in exchanges(chapter.utterances, person.is_me, person.name, person.language):
+        for found in exchanges(parted(chapter.utterances), person.is_me, person.name, person.language):
             yield found if isinstance(found, Dropped) else Piece(
                 kind="speech", source=source.name, origin=found.origin, turns=found.turns, date=found.date,
                 situation=found.situation, heading=found.heading,
             )  # fmt: skip
+
+
+def parted(utterances: Iterable[Passage]) -> Iterator[Passage]:
+    """The turns; after one whose speaker is not known another thread begins, so that nobody seems to answer what was not said to them."""
+    part = 0
+    for passage in utterances:
+        part += not passage.speaker
+        yield passage.model_copy(update={"thread": f"{passage.thread}, part {part}"})

@@ -3,9 +3,11 @@
 import re
 from collections import Counter
 from collections.abc import Iterable
+from typing import Literal
 
 from persllm.languages import detect
 from persllm.passages import Passage
+from persllm.records import Persona
 
 LOOKED_AT = 400
 """Characters of a passage by which its language is told."""
@@ -15,6 +17,8 @@ PRONOUNS = re.compile(r"\b(he|him|his|she|her|hers)\b|([他她])", re.IGNORECASE
 SENTENCE_END = re.compile(r"[.!?。！？]")
 NEAR = 120
 """Characters behind the name in which a pronoun is looked for, in the same sentence."""
+FEWEST = 5
+"""Pronouns below which nothing is said of them."""
 SURE = 0.7
 """Share of pronouns near the name above which they are the person's."""
 
@@ -25,6 +29,8 @@ class Person:
     def __init__(self, name: str, aliases: tuple[str, ...], language: str):
         self.name, self.given = name, language
         self.forms = {folded(form): form for form in (name, *aliases)}
+        self.learnt: dict[str, str] = {}
+        """Other forms of the name that a novel was found to use."""
         self.languages: Counter[str] = Counter()
         self.pronouns: Counter[str] = Counter()
         self.mention = self.mentions()
@@ -36,7 +42,8 @@ class Person:
     def also(self, forms: Iterable[str]) -> None:
         """Know the person by these forms of the name too."""
         for form in forms:
-            self.forms.setdefault(folded(form), form)
+            if folded(form) not in self.forms:
+                self.forms[folded(form)] = self.learnt[form] = form
         self.mention = self.mentions()
 
     def is_me(self, speaker: str) -> bool:
@@ -46,6 +53,17 @@ class Person:
     def named_in(self, text: str) -> bool:
         """Whether a text names the person."""
         return bool(self.mention.search(text))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The name, the aliases that were given, and those that were found."""
+        return tuple(self.forms.values())
+
+    def record(self) -> Persona:
+        """The person as far as they are known."""
+        return Persona(
+            id="person", name=self.name, aliases=self.names[1:], pronouns=self.pronoun, language=self.language, profile="", stages=()
+        )  # fmt: skip
 
     def see(self, passage: Passage) -> None:
         """Take note of the language and, where the person is named, of the pronouns."""
@@ -57,15 +75,18 @@ class Person:
                 self.pronouns["she" if near[0].lower() in ("she", "her", "hers", "她") else "he"] += 1
 
     @property
-    def language(self) -> str:
+    def language(self) -> Literal["en", "zh"]:
         """As given, or that of most passages."""
-        return self.given or (self.languages.most_common(1)[0][0] if self.languages else "en")
+        found = self.given or (self.languages.most_common(1)[0][0] if self.languages else "en")
+        return "zh" if found == "zh" else "en"
 
     @property
-    def pronoun(self) -> str:
+    def pronoun(self) -> Literal["she", "he", "they"]:
         """`she` or `he` if nearly all pronouns beside the name say so, else `they`."""
-        found = self.pronouns.most_common(1)
-        return found[0][0] if found and found[0][1] >= 5 and found[0][1] >= SURE * self.pronouns.total() else "they"
+        total = self.pronouns.total()
+        if total >= FEWEST and self.pronouns["she"] >= SURE * total:
+            return "she"
+        return "he" if total >= FEWEST and self.pronouns["he"] >= SURE * total else "they"
 
 
 def folded(form: str) -> str:

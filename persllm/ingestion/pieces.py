@@ -1,11 +1,12 @@
 """From passages to pieces: each will be one material, once it has a stage."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, groupby, islice
 
+from persllm.classification import classify
 from persllm.exchanges import exchanges
 from persllm.ingestion.collect import Collected
-from persllm.ingestion.novel import heard_for, held, novel_pieces
+from persllm.ingestion.novel import heard_for, novel_pieces
 from persllm.ingestion.people import Person
 from persllm.ingestion.piece import Piece
 from persllm.ingestion.request import Request
@@ -14,52 +15,77 @@ from persllm.records import Dropped, Turn
 
 HEARD_FIRST = 50
 """Messages by which the language of a chat is told, before any situation is put into words."""
+PARAGRAPHS = 5
+"""Paragraphs of a letter in one piece."""
+ABOUT = 0.4
+"""Share of episodes that name the person from which on a source is about the person, and `she` is most likely her."""
 LONGEST_TOLD = 900
 """Characters of an episode; the next paragraph begins another."""
 
 
 def pieces_of(passages: Iterable[Passage], person: Person, source: Collected, request: Request) -> Iterator[Piece | Dropped]:
-    """The pieces of one source in its order, and what of it can be no piece."""
-    for spoken, run in groupby(passages, key=lambda passage: passage.form):
-        if spoken == "prose":
-            yield from prose(run, person, source, request)
-        elif spoken in ("letter", "diary"):
-            yield from written(run, person, source, request)
+    """The pieces of one source, talk first, and what of it can be no piece. Talk is taken as a stream, prose as a whole."""
+    prose: list[Passage] = []
+    others: list[Passage] = []
+    talk = spoken(passages, prose, others)
+    first = list(islice(talk, HEARD_FIRST))
+    yield from exchanged(chain(first, talk), person, source, request)
+    yield from written(others, person, source, request)
+    novel = None if first or request.kind or not prose else heard_for(prose, person)
+    yield from novel_pieces(*novel, person, source) if novel else told(prose, person, source, request)
+
+
+def spoken(passages: Iterable[Passage], prose: list[Passage], others: list[Passage]) -> Iterator[Passage]:
+    """Utterances and messages; prose, and letters and diaries, are put aside."""
+    for passage in passages:
+        if passage.form == "prose":
+            prose.append(passage)
+        elif passage.form in ("letter", "diary"):
+            others.append(passage)
         else:
-            yield from exchanged(run, person, source, request)
+            yield passage
 
 
-def prose(passages: Iterator[Passage], person: Person, source: Collected, request: Request) -> Iterator[Piece | Dropped]:
-    """Prose: a novel in which the person speaks, or what is told of the person."""
-    found, whole = ([], True) if request.kind else held(passages)
-    novel = heard_for(found, person) if found and whole else None
-    yield from novel_pieces(*novel, person, source) if novel else told(chain(found, passages), person, source, request)
-
-
-def written(passages: Iterable[Passage], person: Person, source: Collected, request: Request) -> Iterator[Piece]:
-    """Letters and diaries: the person's own words, one piece each."""
+def written(passages: Iterable[Passage], person: Person, source: Collected, request: Request) -> Iterator[Piece | Dropped]:
+    """Letters and diaries: the person's own words, one piece for each five paragraphs."""
     for passage in passages:
         if passage.speaker and not person.is_me(passage.speaker):
+            yield Dropped(item=passage.source, reason="by somebody else", detail=passage.speaker)
             continue
-        turn = Turn(speaker=person.name, to=", ".join(passage.to), text=passage.text)
-        title = passage.heading.split(" / ")[-1]
-        yield Piece(
-            kind=request.kind or "speech", source=source.name, origin=passage.source, turns=(turn,), title=title, date=passage.date,
-            situation=passage.situation or title, heading=passage.heading,
-        )  # fmt: skip
-
-
-def told(passages: Iterable[Passage], person: Person, source: Collected, request: Request) -> Iterator[Piece]:
-    """Prose: paragraphs of one chapter joined to episodes; those that name the person are experiences."""
-    for heading, run in groupby(passages, key=lambda passage: passage.heading):
-        for episode in episodes(run):
-            text = "\n".join(passage.text for passage in episode)
-            about = person.named_in(text)
+        if any(person.is_me(name) for name in passage.to):
+            yield Dropped(item=passage.source, reason="written to the person", detail=passage.text[:80])
+            continue
+        paragraphs = passage.text.split("\n")
+        parts = ["\n".join(paragraphs[start : start + PARAGRAPHS]) for start in range(0, len(paragraphs), PARAGRAPHS)]
+        for number, text in enumerate(parts, 1):
+            mark = f" ({number} of {len(parts)})" if len(parts) > 1 else ""
+            title = passage.heading.split(" / ")[-1]
+            situation = ", ".join(filter(None, (passage.situation or title, passage.date)))
             yield Piece(
-                kind=request.kind or ("experience" if about else "knowledge"), source=source.name, origin=episode[0].source, text=text,
-                title=heading.split(" / ")[-1], date=episode[0].date, heading=heading,
-                doubt="" if about or request.kind else f"does not name {person.name}: knowledge, or nothing to do with the person?",
+                kind=request.kind or "speech", source=source.name, origin=passage.source, title=f"{title}{mark}".strip(), date=passage.date,
+                turns=(Turn(speaker=person.name, to=", ".join(passage.to), text=text),), situation=f"{situation}{mark}".strip(),
+                heading=passage.heading,
             )  # fmt: skip
+
+
+def told(passages: Sequence[Passage], person: Person, source: Collected, request: Request) -> Iterator[Piece]:
+    """Prose: paragraphs of one chapter joined to episodes, experience or knowledge by their signs."""
+    found = [(heading, episode) for heading, run in groupby(passages, key=lambda passage: passage.heading) for episode in episodes(run)]
+    named = [any(person.named_in(passage.text) for passage in episode) for _, episode in found]
+    about = sum(named) >= ABOUT * len(named)
+    record = person.record()
+    for (heading, episode), naming in zip(found, named, strict=True):
+        joined = episode[0].model_copy(update={"text": "\n".join(passage.text for passage in episode)})
+        kind = classify(joined, record)
+        doubt = "" if kind.sure else f"{kind.kind}? {kind.reason}"
+        if kind.kind == "experience" and not (naming or about):
+            doubt = f"tells what happened, but does not name {person.name}"
+        if not any(named):
+            doubt = f"the source never names {person.name}: give --kind knowledge if this is what the person knows"
+        yield Piece(
+            kind=request.kind or kind.kind, source=source.name, origin=joined.source, text=joined.text, title=heading.split(" / ")[-1],
+            date=joined.date, heading=heading, doubt="" if request.kind else doubt,
+        )  # fmt: skip
 
 
 def episodes(passages: Iterable[Passage]) -> Iterator[list[Passage]]:
@@ -74,10 +100,9 @@ def episodes(passages: Iterable[Passage]) -> Iterator[list[Passage]]:
         yield held
 
 
-def exchanged(passages: Iterator[Passage], person: Person, source: Collected, request: Request) -> Iterator[Piece | Dropped]:
+def exchanged(passages: Iterable[Passage], person: Person, source: Collected, request: Request) -> Iterator[Piece | Dropped]:
     """Utterances and messages as exchanges that end with the person's words."""
-    first = list(islice(passages, HEARD_FIRST))
-    for found in exchanges(chain(first, passages), person.is_me, person.name, person.language):
+    for found in exchanges(passages, person.is_me, person.name, person.language):
         yield found if isinstance(found, Dropped) else Piece(
             kind=request.kind or "speech", source=source.name, origin=found.origin, turns=found.turns, date=found.date,
             situation=found.situation, heading=found.heading,

@@ -42,7 +42,11 @@ class Ingested(Record):
     """Reason -> how often something could not be read or used."""
     to_confirm: tuple[str, ...]
     """What was drafted in persona.yaml and should be looked at."""
-    verdict: tuple[str, ...]
-    """What the doctor says."""
+    reasons: tuple[str, ...] = ()
+    """Why these stages were proposed, if they were."""
+    verdict: str = ""
+    """The doctor's verdict: what training can reach with the folder."""
+    remarks: tuple[str, ...] = ()
+    """The doctor's reasons and warnings."""
     written: bool
     """False after a dry run, or if there was nothing to add."""

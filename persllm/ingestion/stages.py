@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from pydantic import Field
 
 from persllm.errors import MaterialError
-from persllm.ingestion.pieces import Piece
+from persllm.ingestion.piece import Piece
+from persllm.passages import Passage
 from persllm.records import Record, Stage
 from persllm.sources.letter_dates import inside
+from persllm.staging import propose
 
 MOST_STAGES = 12
 RANGE = re.compile(r"\s*([a-z0-9][a-z0-9-]*)\s*:\s*(\d{1,4}(?:-\d{2}){0,2})?\s*(-|–|\.\.)\s*(\d{1,4}(?:-\d{2}){0,2})?\s*")
@@ -27,6 +29,8 @@ class Stages(Record):
     """Heading or source -> stage, where the rule goes by them."""
     chapters: tuple[str, ...] = ()
     """Headings of the chapters in their order, where the rule counts them."""
+    reasons: tuple[str, ...] = ()
+    """Why these stages were proposed."""
 
     def place(self, piece: Piece) -> Piece:
         """The piece with its stage, or with the reason why it has none."""
@@ -47,40 +51,58 @@ class Stages(Record):
         if not piece.date:
             return ("timeless", "") if piece.kind == "knowledge" else ("", "no date, and stages go by dates")
         found = [stage.id for stage in self.stages if (stage.start or stage.end) and inside(piece.date[:10], stage.start, stage.end)]
+        begun = [stage.id for stage in self.stages if stage.id in found and stage.start and piece.date.startswith(stage.start)]
+        found = begun if len(found) > 1 and begun else found
         return (found[0], "") if len(found) == 1 else ("", f"{piece.date} is in {'no' if not found else 'more than one'} stage")
 
 
-def stages_for(wanted: str, before: tuple[Stage, ...], pieces: Sequence[Piece]) -> Stages:
-    """The stages as the user wants them; those of an existing persona.yaml stand."""
-    if before:
-        return standing(wanted, before, pieces)
-    if wanted in ("", "none"):
+def stages_for(wanted: str, before: tuple[Stage, ...], pieces: Sequence[Piece], chapters: tuple[str, ...], code: str) -> Stages:
+    """The stages as the user wants them; those of an existing persona.yaml stand. `chapters` are all headings in order."""
+    if not before and wanted == "":
         return Stages(stages=(Stage(id=WHOLE, title="The whole life"),), rule="one")
+    made = wanted_stages(wanted, pieces, chapters, code) if wanted else None
+    return standing(made, before) if before else made or Stages(stages=(), rule="one")
+
+
+def wanted_stages(wanted: str, pieces: Sequence[Piece], chapters: tuple[str, ...], code: str) -> Stages:
+    """The stages that `--stages` describes."""
+    if wanted == "propose":
+        return proposed(pieces, chapters, code)
     if wanted == "file":
         return keyed([piece.source for piece in pieces], "file")
     if wanted == "chapter":
-        return keyed([piece.heading.split(" / ")[0] for piece in pieces if piece.heading], "chapter")
-    return ranged(wanted, pieces)
+        return keyed([heading.split(" / ")[0] for heading in chapters], "chapter")
+    return ranged(wanted, chapters)
 
 
-def standing(wanted: str, before: tuple[Stage, ...], pieces: Sequence[Piece]) -> Stages:
-    """The stages of a folder that is there already: by the dates they have, or the only one."""
-    if len(before) == 1 and not (before[0].start or before[0].end):
-        return Stages(stages=before, rule="one")
+def standing(made: Stages | None, before: tuple[Stage, ...]) -> Stages:
+    """The stages of a folder that is there already: by the rule that is wanted, by their dates, or the only one."""
+    if made is None:
+        alone = len(before) == 1 and not (before[0].start or before[0].end)
+        return Stages(stages=before, rule="one" if alone else "dates")
     known = {stage.id for stage in before}
-    if wanted == "file":
-        made = keyed([piece.source for piece in pieces], "file")
-        return Stages(stages=before, rule="file", keys={key: stage for key, stage in made.keys.items() if stage in known})
-    if wanted == "chapter":
-        made = keyed([piece.heading.split(" / ")[0] for piece in pieces if piece.heading], "chapter")
-        return Stages(stages=before, rule="chapter", keys={key: stage for key, stage in made.keys.items() if stage in known})
-    if wanted:
-        made = ranged(wanted, pieces)
-        strange = [stage.id for stage in made.stages if stage.id not in known]
-        if strange:
-            raise MaterialError(f"stage {strange[0]} is not in persona.yaml ({', '.join(known)}). Add it there, or name one of these.")
-        return made
-    return Stages(stages=before, rule="dates")
+    strange = next((stage.id for stage in made.stages if stage.id not in known), "")
+    if strange and made.rule in ("dates", "chapters"):
+        raise MaterialError(f"stage {strange} is not in persona.yaml ({', '.join(known)}). Add it there, or name one of these.")
+    keys = {key: stage for key, stage in made.keys.items() if stage in known}
+    return made.model_copy(update={"keys": keys, "stages": tuple(stage for stage in made.stages if stage.id in known) or before})
+
+
+def proposed(pieces: Sequence[Piece], chapters: tuple[str, ...], code: str) -> Stages:
+    """Stages where the words of the material change, with the reasons."""
+    order = {heading: number for number, heading in enumerate(chapters)}
+    inside_order = sorted(pieces, key=lambda piece: order.get(piece.heading, -1))
+    passages = [
+        Passage(text=piece.text or " ".join(turn.text for turn in piece.turns), source=piece.origin, heading=piece.heading, date=piece.date)
+        for piece in inside_order
+        if not piece.doubt
+    ]
+    proposal = propose(passages, code)
+    told = [f"{change.begins}: {'; '.join(change.reasons)}" for change in proposal.changes]
+    seen = tuple(dict.fromkeys(passage.heading for passage in passages))
+    return Stages(
+        stages=proposal.stages, rule=proposal.rule, chapters=seen if proposal.rule == "chapters" else (), reasons=tuple(filter(None, (*told, proposal.note)))
+    )  # fmt: skip
 
 
 def keyed(keys: Sequence[str], rule: str) -> Stages:
@@ -112,7 +134,7 @@ def slug(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", stem).strip("-")[:24].strip("-")
 
 
-def ranged(wanted: str, pieces: Sequence[Piece]) -> Stages:
+def ranged(wanted: str, chapters: tuple[str, ...]) -> Stages:
     """Stages from `early:1800-1810,late:1811-`; numbers of four digits are years, smaller ones chapters."""
     matches = [RANGE.fullmatch(part) for part in wanted.split(",")]
     if not all(matches) or any(not (match[2] or match[4]) for match in matches if match):
@@ -122,7 +144,6 @@ def ranged(wanted: str, pieces: Sequence[Piece]) -> Stages:
         raise MaterialError(f"--stages {wanted}: two stages have one name.")
     bounds = [bound for stage in stages for bound in (stage.start, stage.end) if bound]
     if all(len(bound) < 4 for bound in bounds):
-        chapters = tuple(dict.fromkeys(piece.heading for piece in pieces if piece.heading))
         if not chapters:
             raise MaterialError(f"--stages {wanted}: the sources have no chapters. {WAYS}.")
         return Stages(stages=stages, rule="chapters", chapters=chapters)

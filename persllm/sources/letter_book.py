@@ -20,6 +20,8 @@ MOST_LINES = 4000
 """Lines by which a book of letters is told; long tables of contents stand before the first letter."""
 LAST_YEAR = 2099
 FIRST_YEAR = 1000
+RARE = 0.02
+"""Share of the letters at each end of the years that may be slips of the pen, if the letters around agree on another year."""
 
 
 def sure(letter: Letter) -> bool:
@@ -42,7 +44,7 @@ def read(path: Path) -> Iterator[Passage | Dropped]:
         if UNREADABLE in line:
             yield Dropped(item=f"{path.name}:{number}", reason="unreadable characters", detail=line.strip()[:80])
     letters = read_letters("\n".join("" if UNREADABLE in line else line for line in text.split("\n")))
-    datings = letter_dates.resolve([letter.dating for letter in letters], FIRST_YEAR, LAST_YEAR)
+    datings = letter_dates.resolve([letter.dating for letter in letters], *years([letter.dating.year for letter in letters]))
     for letter, dating in zip(letters, datings, strict=True):
         place = f"{path.name}:{letter.line}"
         if not letter.body:
@@ -55,3 +57,10 @@ def read(path: Path) -> Iterator[Passage | Dropped]:
             text="\n".join(paragraph for _, paragraph in letter.body), source=place, form="letter", heading=title, date=date,
             speaker=letter.writer, to=(letter.to,) if letter.to else (), thread=path.name, situation=", ".join(filter(None, (title, where))),
         )  # fmt: skip
+
+
+def years(found: list[int | None]) -> tuple[int, int]:
+    """The first and last year in which the letters were written, single far years apart."""
+    known = sorted(year for year in found if year)
+    cut = int(RARE * len(known))
+    return (known[cut], known[-1 - cut]) if known else (FIRST_YEAR, LAST_YEAR)
