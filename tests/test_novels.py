@@ -1,7 +1,12 @@
 """Novels: quotations, names, and who said it, on small stories of our own."""
 
+import json
 import re
 
+from fake_server import Asked, FakeServer
+
+from persllm.chat import ApiModel
+from persllm.config import ApiSettings
 from persllm.novels import find_character, hear, portrait
 from persllm.novels.quotations import book_marks, find_pieces
 from persllm.passages import Passage
@@ -112,3 +117,34 @@ def test_a_portrait_separates_speech_experience_and_doubt() -> None:
     assert [one.speaker for one in chapter.utterances].count("Tilda") >= 4
     assert chapter.episodes[0].kind == "experience"
     assert "kept the ferry" in chapter.episodes[0].text
+
+
+SPEAKERS = ["Mrs. Marrow", "Jonas", "Tilda", "Jonas Pell", "Tilda", "Dr. Quill", "Mrs. Marrow", "Jonas"]
+
+
+def answer(asked: Asked) -> str:
+    """A model that knows the story, but for two answers: one copies wrong words, one names a stranger."""
+    first = {int(number): words for number, words in reversed(re.findall(r"<(\d+)>(.*?)</\1>", asked.last)) if int(number) < len(SPEAKERS)}
+    spoken = [
+        {"number": number, "words": " ".join(words.split()[:4]), "speaker": SPEAKERS[number], "to": []}
+        for number, words in sorted(first.items())
+    ]
+    spoken[2]["words"] = "Then the doctor must swim"
+    spoken[5]["speaker"] = "The Miller"
+    return json.dumps({"spoken": spoken})
+
+
+def test_a_model_answers_behind_the_same_interface_and_is_checked() -> None:
+    with FakeServer(answer=answer) as server:
+        heard = hear(passages(STORY), model=ApiModel(ApiSettings(url=server.url, model="fake")))
+    spoken = [p.speaker for p in heard.passages if p.form == "utterance"]
+    tilda = "Mrs. Tilda Marrow"
+    assert spoken == [tilda, "Jonas Pell", "", "Jonas Pell", tilda, "", tilda, "Jonas Pell"]
+    assert [lost.reason for lost in heard.refused] == ["not the words of this speech", "not one of the characters"]
+
+
+def test_a_model_that_fails_leaves_all_open() -> None:
+    with FakeServer(answer=lambda asked: "I think it was Jonas.") as server:
+        heard = hear(passages(STORY), model=ApiModel(ApiSettings(url=server.url, model="fake")))
+    assert not any(p.speaker for p in heard.passages)
+    assert [lost.reason for lost in heard.refused] == ["not the form asked for"]

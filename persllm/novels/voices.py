@@ -11,13 +11,16 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from persllm.chat import ChatModel
 from persllm.languages import detect
 from persllm.novels.book import Attribution, Character
+from persllm.novels.by_model import ModelReading
 from persllm.novels.chinese import ChineseReading
 from persllm.novels.quotations import find_pieces
 from persllm.novels.rules import Reader, Reading
 from persllm.novels.scene import Turn
 from persllm.passages import Passage
+from persllm.records import Dropped
 
 FEWEST_WORDS = 2
 """Words that narration beside speech must have to be kept as prose of its own."""
@@ -39,14 +42,24 @@ class Heard(NamedTuple):
     characters: list[Character]
     answers: list[Attribution]
     """One for each turn, in order."""
+    refused: tuple[Dropped, ...] = ()
+    """Answers of a model that could not be taken, with the reason."""
 
 
-def hear(passages: Sequence[Passage], known: Sequence[Sequence[str]] = ()) -> Heard:
-    """Find who says what in the prose of a novel. `known` lists groups of names that are one person, the first as it is to be called."""
+def hear(passages: Sequence[Passage], known: Sequence[Sequence[str]] = (), model: ChatModel | None = None) -> Heard:
+    """Find who says what in the prose of a novel.
+
+    `known` lists groups of names that are one person, the first as it is to be called; with a `model` the speakers are
+    what it says, as far as that can be checked.
+    """
     texts = [passage.text if passage.form == "prose" else "" for passage in passages]
     reading = read(texts, known)
+    refused: list[Dropped] = []
+    if model is not None:
+        reading = ModelReading(reading, model, detect("".join(texts[:200])))
+        refused = reading.refused
     answers = [reading.answers[turn.pieces[0].quotation] for turn in reading.turns]
-    return Heard(split(passages, reading, answers), reading.characters, answers)
+    return Heard(split(passages, reading, answers), reading.characters, answers, tuple(refused))
 
 
 def speech_share(passages: Sequence[Passage]) -> float:
