@@ -5,7 +5,7 @@ BIN = $(VENV)/bin
 export HF_HUB_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM = false
 
-.PHONY: install demo beethoven test checks-table clean bench-doctor
+.PHONY: install demo beethoven test checks-table clean bench-doctor bench-serving check-api
 
 # constraints.txt pins the versions that are tested; pyproject.toml holds the honest ranges.
 $(VENV)/installed: pyproject.toml constraints.txt
@@ -39,3 +39,10 @@ clean:
 
 bench-doctor: install ## how fast `persllm check` reads a large folder
 	$(BIN)/python benchmarks/doctor.py 10 30 100
+
+bench-serving: install ## 64 clients, 2,000 requests, against one at a time; needs runs/demo
+	$(BIN)/python benchmarks/serving.py runs/demo --threads 1
+
+check-api: install ## thousands of odd requests against the OpenAPI description of `persllm serve`
+	$(BIN)/pip install --quiet --constraint constraints.txt "schemathesis>=4"
+	PERSLLM_FUZZ=1000 $(BIN)/python -m pytest tests/test_api_description.py

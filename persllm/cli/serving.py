@@ -20,6 +20,7 @@ def serve(
     retrieval: Annotated[bool, typer.Option("--retrieval", help="Put materials that the question calls for before it.")] = False,
     rows: Annotated[int, typer.Option(help="Answers written at the same time.", min=1)] = 64,
     queue: Annotated[int, typer.Option(help="Requests that may wait beyond these; further ones get 429.", min=0)] = 256,
+    threads: Annotated[int, typer.Option(help="CPU threads of the models; 0: as in the recipe.", min=0)] = 0,
     rate: Annotated[int, typer.Option(help="Requests per minute from one address; 0: no limit on the loopback, else 1200.", min=0)] = 0,
     longest: Annotated[int, typer.Option("--max-tokens", help="Longest answer in tokens.", min=1)] = 1024,
     seconds: Annotated[float, typer.Option(help="Longest time for an answer.", min=0.1)] = 300.0,
@@ -48,7 +49,7 @@ def serve(
     directory = Directory(companies, "prompted" if address and upstream_stage == "words" else taker, retrieval)
     key, fresh = key_for(host)
     app_limits = Limits(per_minute=rate or (0 if is_loopback(host) else 1200), at_once=2 * (rows + queue))
-    threads = max(company.recipe.threads for company in companies)
+    threads = threads or max(company.recipe.threads for company in companies)
     backend = Upstream(address, queue) if address else Worker(directory.folders(), threads, rows, queue)
     front = Front(directory, backend, longest, seconds)
     app = serve_app(front, key, app_limits)
