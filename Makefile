@@ -5,7 +5,7 @@ BIN = $(VENV)/bin
 export HF_HUB_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM = false
 
-.PHONY: install demo beethoven test checks-table clean bench-doctor bench-serving check-api
+.PHONY: install demo beethoven test checks-table clean bench-doctor bench-serving check-api bench-construction
 
 # constraints.txt pins the versions that are tested; pyproject.toml holds the honest ranges.
 $(VENV)/installed: pyproject.toml constraints.txt
@@ -46,3 +46,10 @@ bench-serving: install ## 64 clients, 2,000 requests, against one at a time; nee
 check-api: install ## thousands of odd requests against the OpenAPI description of `persllm serve`
 	$(BIN)/pip install --quiet --constraint constraints.txt "schemathesis>=4"
 	PERSLLM_FUZZ=1000 $(BIN)/python -m pytest tests/test_api_description.py
+# Sizes by arguments: make bench-construction SIZES=10000,100000 ITEMS=5000
+ITEMS ?= 20000
+SIZES ?= 10000,100000,1000000
+bench-construction: install ## calls against what a server allows; deduplication and pair mining up to a million
+	$(BIN)/python benchmarks/construction.py calls --items $(ITEMS)
+	$(BIN)/python benchmarks/construction.py duplicates --sizes $(SIZES)
+	$(BIN)/python benchmarks/construction.py pairs --sizes $(SIZES)

@@ -13,6 +13,7 @@ Jaccard index of probability distributions"): time is near linear, and a pair is
 """
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -40,8 +41,11 @@ class Vectors:
 
         self.vectorizer = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), sublinear_tf=True, dtype=np.float32)
         self.matrix = self.vectorizer.fit_transform(corpus) if corpus else None
-        self.columns = self.matrix.T.tocsr() if corpus else None
-        """The same with a row for each n-gram: so a text is compared with those alone that share one with it."""
+
+    @cached_property
+    def columns(self) -> Any:
+        """The matrix with a row for each n-gram: so a text is compared with those alone that share one with it."""
+        return self.matrix.T.tocsr()
 
     def of(self, texts: Sequence[str]) -> Any:
         """A sparse matrix of unit rows, (number of texts, vocabulary)."""
