@@ -80,7 +80,7 @@ class Constructor:
 
     def about_speech(self, material: Material, stage: Stage) -> list[Question]:
         """An exchange as it stands, or questions about a letter."""
-        if len(material.turns) == 1:
+        if len(material.turns) == 1 and not is_opening(material):
             return self.about_letter(material, stage)
         if not any(self.is_own(turn.speaker) for turn in material.turns):
             return []
@@ -120,7 +120,7 @@ class Constructor:
         """Speech of which nothing can be made, with the reason."""
         speakers = ", ".join(dict.fromkeys(turn.speaker for turn in material.turns))
         reason = "not spoken by the person" if speakers else "speech without `Name: words` lines"
-        if len(material.turns) == 1:
+        if len(material.turns) == 1 and not is_opening(material):
             reason = "letter without addressee or date"
         detail = f"speakers: {speakers}; the person is {', '.join(self.who.names)}" if speakers else material.text[:200]
         return Dropped(item=f"{self.persona.id}/{material.source}", reason=reason, detail=detail)
@@ -339,3 +339,8 @@ class Constructor:
     def is_own(self, speaker: str) -> bool:
         """Whether an utterance is the person's."""
         return speaker in self.who.names
+
+
+def is_opening(material: Material) -> bool:
+    """Whether a single turn is a message with which the person begins: it has a time of day, or a situation and no title."""
+    return "T" in material.date or bool(not material.date and material.situation and not material.title)

@@ -15,14 +15,15 @@ errors
 parsing
 config records passages
 chat embedding sources prompts store languages wordings general thought templates rendering nursery generation writing
-materials machines material_files sketches facts spoken retrieval exchanges staging classification novels cards checks privacy judge base small_base gold statistics provenance tracing annotation trainers memory
-agent evidence talks metrics starter takers doctor
+materials machines material_files sketches facts spoken retrieval exchanges staging classification novels checks privacy judge base small_base gold statistics provenance tracing annotation trainers memory
+agent evidence cards talks metrics starter takers doctor
 listening
 construct_extractive construct_llm verification styling ingestion serve web study meeting dataset pairs training evaluation report
 cluster
 construction forecast
 pipeline
-show improve outlook forgetting
+show improve outlook forgetting exporting
+published
 cli
 """
 """From the bottom to the top, one layer a line."""

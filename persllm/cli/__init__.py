@@ -10,13 +10,14 @@ from typing import NoReturn
 
 import typer
 
-from persllm.cli import persona, runs, serving, talk
+from persllm.cli import exports, persona, runs, serving, talk
 from persllm.errors import PersllmError
 
 VERBS = (
     persona.new,
     persona.ingest,
     persona.forget,
+    exports.export,
     persona.check,
     runs.run,
     runs.show,

@@ -9,12 +9,26 @@ import typer
 from persllm.cli.options import JsonOption, RunsOption, SetOption, recipe_of
 
 
-def new(directory: Annotated[Path, typer.Argument(help="The folder to make.")]) -> None:
-    """Write a persona folder that runs as it is, with a recipe beside it."""
-    from persllm.starter import write_starter
+def new(
+    directory: Annotated[Path, typer.Argument(help="The folder to make.")],
+    card: Annotated[Optional[Path], typer.Option(help="A character card (V1, V2, V3; JSON, PNG or CHARX) to make it of.")] = None,
+    user: Annotated[str, typer.Option(help="With --card: who talks to the character, in place of {{user}}.")] = "",
+) -> None:
+    """Write a persona folder that runs as it is, with a recipe beside it; or make one of a character card."""
+    if card is None:
+        from persllm.starter import write_starter
 
-    recipe = write_starter(directory)
-    print(f"{directory}: a person to begin with. Try it: persllm run {recipe}")
+        recipe = write_starter(directory)
+        print(f"{directory}: a person to begin with. Try it: persllm run {recipe}")
+        return
+    from persllm.cards.folder import card_to_folder
+
+    made = card_to_folder(card, directory, user)
+    print(
+        f"{directory}: {made.name}, {made.exchanges} exchanges, {made.knowledge} articles. Try it: persllm run {directory / 'recipe.yaml'}"
+    )
+    if made.ignored:
+        print(f"not used, since it tells a chat program what to do: {', '.join(made.ignored)}")
 
 
 def ingest(

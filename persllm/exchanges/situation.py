@@ -100,6 +100,9 @@ def excerpt(text: str) -> str:
 
 def told(parts: Sequence[str], code: str) -> str:
     """The parts of a situation as one sentence."""
-    kept = list(dict.fromkeys(part.strip().rstrip(".。") for part in parts if part.strip()))
+    kept: list[str] = []
+    for part in (part.strip().rstrip(".。") for part in parts):
+        if part and not any(part in earlier for earlier in kept):
+            kept.append(part)
     text = phrases(code).comma.join(kept)
     return text[:1].upper() + text[1:]

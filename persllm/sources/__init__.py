@@ -24,6 +24,7 @@ from persllm.sources import (
     openai,
     pdf,
     play_xml,
+    published,
     screenplay,
     script,
     sharegpt,
@@ -38,7 +39,7 @@ from persllm.sources import (
 from persllm.sources.bounded import head_of
 
 READERS: tuple[SourceReader, ...] = (
-    whatsapp, telegram, discord, slack, wechat, openai, sharegpt, columns,
+    published, whatsapp, telegram, discord, slack, wechat, openai, sharegpt, columns,
     epub, docx, pdf, subtitles, play_xml, web_page,
     letter_book, interview, script, screenplay, letter, diary, markdown, text,
 )  # fmt: skip
