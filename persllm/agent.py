@@ -206,7 +206,7 @@ class Company:
         if not self.address and name not in found:
             wanted = f" named {taker}" if taker else ""
             raise RunError(f"{self.run.path}: no trained model of {person.id}{wanted}. Finish the run with persllm run.")
-        model = self.model(found.get(name, ""))
+        model = self.model(self.source(name, found.get(name, "")))
         agent = Agent(
             model=model, persona=person, stage=person.stages[-1].id, sampling=suiting(model), manner=MANNERS.get(name, "trained"),
             kept=KEPT_MESSAGES * (5 if getattr(model, "context", 1 << 30) > SMALL_CONTEXT else 1),
@@ -216,6 +216,12 @@ class Company:
         )  # fmt: skip
         return agent.at(stage) if stage else agent
 
+    def source(self, taker: str, folder: str) -> str:
+        """Where a taker's model is loaded from: its own folder, or that of the step if its persons are adapters of one base."""
+        step = self.run.path / TRAINED[taker] if taker in TRAINED else None
+        shared = step is not None and self.recipe.mode == "solo" and len(list(step.glob("*/adapter"))) > 1
+        return str(step) if shared else folder
+
     def model(self, folder: str) -> Any:
         """The model of a folder, or the one at the address."""
         if folder not in self.models:
@@ -224,9 +230,9 @@ class Company:
             elif self.opener:
                 self.models[folder] = self.opener(folder)
             else:
-                from persllm.base import LocalModel
+                from persllm.shared_base import open_model
 
-                self.models[folder] = LocalModel.load(Path(folder), threads=self.recipe.threads)
+                self.models[folder] = open_model(Path(folder), self.recipe.threads)
         return self.models[folder]
 
     def retriever(self, persona: Persona) -> Retriever:

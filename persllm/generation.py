@@ -8,7 +8,7 @@ Limits: caches that are not plain keys and values for all tokens (sliding window
 joined; there `joinable` is false, and new requests wait until the batch is done.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,8 +42,9 @@ class Row:
 class Batch:
     """Answers that advance together."""
 
-    def __init__(self, model: Any, stops: set[int], fill: int):
-        self.model, self.stops, self.fill = model, stops, fill
+    def __init__(self, model: Any, stops: set[int], fill: int, adapter_of: Callable[[Request], str] | None = None):
+        self.model, self.stops, self.fill, self.adapter_of = model, stops, fill, adapter_of
+        """`adapter_of` names the adapter that answers a request, where one base carries several."""
         self.rows: list[Row] = []
         self.pending: list[int] | None = None
         """The token that each row has drawn and the model has not read yet."""
@@ -70,11 +71,11 @@ class Batch:
             return rows
         if self.busy:
             self.advance()
-            own, other = (self.past, self.mask, self.logits), read(self.model, prompts, self.fill)
+            own, other = (self.past, self.mask, self.logits), read(self.model, prompts, self.fill, **self.adapters(rows))
             self.past, self.mask, self.logits = joined(own, other)
         else:
             self.rows, self.pending = [], None
-            self.past, self.mask, self.logits = read(self.model, prompts, self.fill)
+            self.past, self.mask, self.logits = read(self.model, prompts, self.fill, **self.adapters(rows))
         self.rows = [*self.rows, *rows]
         return rows
 
@@ -111,7 +112,12 @@ class Batch:
             position_ids=positions_of(self.mask)[:, -1:],
             past_key_values=self.past,
             use_cache=True,
+            **self.adapters(self.rows),
         ).logits[:, -1]
+
+    def adapters(self, rows: Sequence[Row]) -> dict[str, list[str]]:
+        """Which adapter each row goes through, as PEFT takes it; nothing for a model without."""
+        return {"adapter_names": [self.adapter_of(row.request) for row in rows]} if self.adapter_of else {}
 
 
 State = tuple[Any, torch.Tensor, torch.Tensor]
@@ -135,12 +141,15 @@ def wide(states: torch.Tensor, width: int) -> torch.Tensor:
 
 
 @torch.inference_mode()
-def read(model: Any, prompts: Sequence[list[int]], fill: int) -> State:
-    """The state after each prompt. A long beginning that all prompts share, such as a profile, is read once."""
+def read(model: Any, prompts: Sequence[list[int]], fill: int, **adapters: list[str]) -> State:
+    """The state after each prompt. A long beginning that all prompts share, such as a profile, is read once.
+
+    With `adapter_names`, one for each prompt, every row goes through its own adapter, and none shares a beginning.
+    """
     from transformers import DynamicCache
 
     past = DynamicCache(config=model.config)
-    shared = common_beginning([prompt[:-1] for prompt in prompts]) if len(prompts) > 1 else 0
+    shared = common_beginning([prompt[:-1] for prompt in prompts]) if len(prompts) > 1 and not adapters else 0
     shared = shared if shared >= LEAST_SHARED else 0
     if shared:
         model.base_model(input_ids=torch.tensor([prompts[0][:shared]], device=model.device), past_key_values=past, use_cache=True)
@@ -154,6 +163,7 @@ def read(model: Any, prompts: Sequence[list[int]], fill: int) -> State:
         past_key_values=past,
         use_cache=True,
         logits_to_keep=1,
+        **adapters,
     ).logits[:, -1]
     return past, mask, logits
 

@@ -37,10 +37,10 @@ def main() -> None:
 
 
 def loaded(folder: str, threads: int) -> Any:
-    """The model of a folder."""
-    from persllm.base import LocalModel
+    """The model of a folder, or the base with the adapters of a step."""
+    from persllm.shared_base import open_model
 
-    return LocalModel.load(Path(folder), threads=threads)
+    return open_model(Path(folder), threads)
 
 
 def manners(model: Any) -> Manners:
