@@ -83,6 +83,7 @@ def check(
     """The doctor: what there is of each kind and stage, what is thin, what training can reach. Changes nothing."""
     from persllm.cli.display import reading
     from persllm.doctor import examined, overlaps
+    from persllm.forecast import forecast_of
     from persllm.outlook import outlook
 
     recipe = recipe_for(Path(target), settings) if Path(target).is_dir() else recipe_of(target, settings)
@@ -91,9 +92,10 @@ def check(
         examinations = [examined(folder, progress) for folder in folders]
     findings = [examination.diagnosis(recipe.doctor) for examination in examinations]
     shared = overlaps(examinations)
-    ahead = outlook(recipe, examinations)
+    ahead, calls = outlook(recipe, examinations), forecast_of(recipe)
     if as_json:
         found = {"persons": dump(findings), "overlaps": dump(shared), "outlook": ahead.model_dump(mode="json")}
+        found |= {"forecast": calls.model_dump(mode="json")} if calls else {}
         print(json.dumps(found, ensure_ascii=False, indent=2))
         return
     for finding in findings:
@@ -102,6 +104,8 @@ def check(
         if overlap.share:
             print(f"note: {overlap.share:.0%} of the smaller of {overlap.one} and {overlap.other} is much like something of the other")
     print(told_ahead(ahead))
+    if calls:
+        print("\n".join(calls.lines()))
 
 
 def recipe_for(folder: Path, settings: list[str] | None):

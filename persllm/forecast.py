@@ -1,0 +1,202 @@
+"""What a run will ask of its annotator before anything is asked: calls, tokens, price, time.
+
+Calls are counted as the constructor would make them: the orders of every material and stage, then an answer to each
+input, and the turns after it. Prompts are measured on a sample of real ones. What cannot be known is assumed, and
+every assumption is said: that each input asked for comes and passes, the length of replies, the speed of the server.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from persllm.chat.ledger import MILLION, likely_tokens
+from persllm.config import Recipe
+from persllm.construct_llm import LlmConstructor
+from persllm.materials import held_out_materials, read_folder
+from persllm.records import Material, Persona, Question, Record, Request
+
+PER_INPUT = {"induction": 130}
+"""Tokens of an input in the reply that brings it, where it is not `PER_PLAIN_INPUT`."""
+PER_PLAIN_INPUT = 45
+PER_ANSWER = 190
+"""Tokens of an answer with its analysis."""
+PER_NEXT = 40
+"""Tokens of what the other one says next."""
+TOKENS_A_SECOND = 50
+"""Speed at which a server writes one reply."""
+BEFORE_THE_FIRST = 0.5
+"""Seconds until it begins."""
+SAMPLE = 60
+"""Prompts of each sort and person that are measured."""
+
+
+class Forecast(Record):
+    """What is to come, if every input comes and passes."""
+
+    questions: int
+    """Inputs that are answered."""
+    calls: int
+    prompt_tokens: int
+    completion_tokens: int
+    money: float | None
+    """By the price table, at the dearest of the models; None if one has no price."""
+    most_money: float | None
+    """The same if every reply were as long as allowed."""
+    currency: str
+    seconds: float
+    passes: tuple[str, ...] = ()
+    """The limits of the budget that it passes."""
+    assumptions: tuple[str, ...]
+
+    def lines(self) -> Iterator[str]:
+        """For people."""
+        price = "no price known" if self.money is None else f"{self.money:.2f} {self.currency} (at most {self.most_money:.2f})"
+        yield (
+            f"forecast: {self.calls} calls for {self.questions} inputs and their answers, {self.prompt_tokens} + {self.completion_tokens} "
+            f"tokens, {price}, about {said_duration(self.seconds)}"
+        )
+        for limit in self.passes:
+            yield f"  note: this passes budget.{limit}; the run will end there and go on when it is raised"
+        yield f"  assumed: {'; '.join(self.assumptions)}"
+
+
+@dataclass
+class Load:
+    """Calls of one sort: how many, and how long."""
+
+    calls: int = 0
+    prompt: float = 0.0
+    completion: float = 0.0
+
+    def add(self, calls: int, prompt: float, completion: float) -> None:
+        """More of them, each with so many tokens."""
+        self.calls, self.prompt, self.completion = self.calls + calls, self.prompt + calls * prompt, self.completion + calls * completion
+
+
+def forecast(recipe: Recipe, personas: Sequence[Persona], materials: Sequence[Material]) -> Forecast | None:
+    """The forecast for a recipe; None for the extractive constructor, which asks nobody."""
+    if recipe.constructor.engine != "llm":
+        return None
+    held = held_out_materials(materials, recipe.mixture.held_out_materials)
+    load, questions = Load(), 0
+    for persona in personas:
+        own = [material for material in materials if material.persona == persona.id]
+        questions += of_person(LlmConstructor(persona, own, recipe.constructor, Silent(), held), own, load)
+    return summed(recipe, load, questions)
+
+
+def forecast_of(recipe: Recipe) -> Forecast | None:
+    """The forecast for a recipe from its folders as they are now."""
+    if recipe.constructor.engine != "llm":
+        return None
+    folders = [read_folder(Path(folder)) for folder in recipe.personas]
+    return forecast(recipe, [folder.persona for folder in folders], [material for folder in folders for material in folder.materials])
+
+
+class Silent:
+    """A model that is never asked."""
+
+    def replies(self, requests):
+        """Nothing."""
+        yield from ()
+
+
+def of_person(constructor: LlmConstructor, materials: Sequence[Material], load: Load) -> int:
+    """Add the calls of one person to a load; returns the number of inputs."""
+    raising, answering = constructor.raising, constructor.answering
+    calls = [call for material in materials for call in raising.calls(material) if call.orders]
+    length = mean_length(raising.ask_for(call) for call in sampled(calls))
+    questions: list[Question] = []
+    for call in calls:
+        load.add(1, length, len(call.orders) * PER_INPUT.get(call.kind, PER_PLAIN_INPUT))
+        for number, order in enumerate(call.orders):
+            own = likely_question(call.material, call.stage.id, call.kind, order.form, number)
+            questions += [own, *raising.crossed(own)] if call.kind != "induction" else [own, own.model_copy(update={"kind": "control"})]
+    answered = mean_length(next(answering.answered(question))[0] for question in sampled(questions))
+    for question in questions:
+        turns = 1 + answering.further(question)
+        load.add(turns, answered + (turns - 1) * PER_ANSWER / 2, PER_ANSWER)
+        load.add(turns - 1, length / 2, PER_NEXT)
+    return len(questions)
+
+
+def likely_question(material: Material, stage: str, kind: str, form: str, number: int) -> Question:
+    """A question of ordinary length, in the place of the one that the model will raise."""
+    group = f"{material.identity}:{stage}:{kind}:{number}"
+    kind = "future" if kind == "unknown" else kind
+    text = (material.title or material.text)[:80]
+    return Question(
+        persona=material.persona,
+        stage=stage,
+        kind=kind,
+        text=text,
+        material=material.identity,
+        form=form,
+        group=group,
+        claim=text,
+        truth=text,
+    )
+
+
+def sampled(items: Sequence) -> Sequence:
+    """At most `SAMPLE` of them, evenly spread."""
+    step = max(1, len(items) // SAMPLE)
+    return items[::step][:SAMPLE]
+
+
+def mean_length(requests: Iterator[list[Request] | Request]) -> float:
+    """Tokens of a prompt in the mean."""
+    lengths = [sum(likely_tokens(message.content) + 4 for message in request.messages) for request in requests]
+    return sum(lengths) / len(lengths) if lengths else 0.0
+
+
+def summed(recipe: Recipe, load: Load, questions: int) -> Forecast:
+    """Price, time and budget of a load."""
+    constructor, budget = recipe.constructor, recipe.budget
+    longest = load.calls * constructor.api.max_tokens
+    prices = [budget.prices.get(model) for model in constructor.models or [constructor.api.model]]
+    money = [price_of(prices, load.prompt, written) for written in (load.completion, longest)]
+    values = {"money": money[0] or 0.0, "tokens": load.prompt + load.completion, "calls": load.calls}
+    return Forecast(
+        questions=questions,
+        calls=load.calls,
+        prompt_tokens=round(load.prompt),
+        completion_tokens=round(load.completion),
+        money=money[0],
+        most_money=money[1],
+        currency=budget.currency,
+        seconds=round(duration(recipe, load), 1),
+        passes=tuple(name for name, value in values.items() if getattr(budget, name) and value > getattr(budget, name)),
+        assumptions=(
+            "every input asked for comes and passes, nothing is repaired, tried again or already kept",
+            "four letters a token, or one Chinese character",
+            f"{PER_ANSWER} tokens for an answer with its analysis, {PER_PLAIN_INPUT} for an input, {PER_INPUT['induction']} for an induction; "
+            "a model that thinks writes more",
+            f"the server begins after {BEFORE_THE_FIRST} s and writes {TOKENS_A_SECOND} tokens a second in each call, all allowed calls at once",
+        ),
+    )
+
+
+def price_of(prices: Sequence, prompt: float, written: float) -> float | None:
+    """What so many tokens cost at the dearest of the prices; None if one is not known."""
+    if not prices or None in prices:
+        return None
+    return round(max((price.input * prompt + price.output * written) / MILLION for price in prices), 6)
+
+
+def duration(recipe: Recipe, load: Load) -> float:
+    """Seconds: as many calls at once as allowed, or the pace that the limits a minute leave, whichever is slower."""
+    addresses = recipe.constructor.addresses or (recipe.constructor.api,)
+    bounds = [(load.calls * BEFORE_THE_FIRST + load.completion / TOKENS_A_SECOND) / sum(a.concurrency for a in addresses)]
+    for name, amount in (("requests_per_minute", load.calls), ("tokens_per_minute", load.prompt + load.completion)):
+        limits = [getattr(address, name) for address in addresses]
+        if all(limits):
+            bounds.append(60.0 * amount / sum(limits))
+    return max(bounds)
+
+
+def said_duration(seconds: float) -> str:
+    """Seconds in words."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
