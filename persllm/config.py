@@ -11,6 +11,7 @@ from pydantic import Field
 
 from persllm.errors import ConfigError
 from persllm.parsing import Settings, apply_override, parse, read_yaml
+from persllm.privacy_settings import PrivacySettings
 
 PACKAGE = Path(__file__).parent
 RECIPES = PACKAGE / "recipes"
@@ -381,6 +382,7 @@ class Recipe(Settings):
     constructor: ConstructorSettings = ConstructorSettings()
     budget: BudgetSettings = BudgetSettings()
     checks: ChecksSettings = ChecksSettings()
+    privacy: PrivacySettings = PrivacySettings()
     mixture: MixtureSettings = MixtureSettings()
     sft: SftSettings = SftSettings()
     dpo: DpoSettings = DpoSettings()

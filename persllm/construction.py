@@ -10,10 +10,11 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from persllm.chat import ApiModel, Ledger, ReplyCache
+from persllm.chat import ApiModel, ChatModel, Ledger, ReplyCache
 from persllm.config import Recipe
 from persllm.construct_llm import LlmConstructor
 from persllm.materials import held_out_materials
+from persllm.privacy import guarded
 from persllm.records import Material, Persona, Question, Record
 from persllm.store import Outcome, Progress, StepFolder
 
@@ -73,8 +74,13 @@ class Construction:
         """The LLM constructor in this process."""
         settings = self.recipe.constructor
         with closing(self.ledger(step)) as accounts, closing(ReplyCache(self.kept)) as kept:
-            model = ApiModel(settings.api, kept, settings.apis, accounts)
+            model = self.guarded(ApiModel(settings.api, kept, settings.apis, accounts))
             yield self.of_each_person(lambda persona: LlmConstructor(persona, self.materials, settings, model, self.held), step)
+
+    def guarded(self, model: ChatModel) -> ChatModel:
+        """The annotator, behind masks if personal data must not reach it. Every call of a step goes through one such model."""
+        urls = [address.url for address in self.recipe.constructor.addresses]
+        return guarded(model, self.recipe.privacy, urls, self.spending.parent / "privacy", self.personas, self.materials)
 
     @property
     def held(self) -> set[str]:

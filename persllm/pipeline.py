@@ -23,6 +23,7 @@ from persllm.config import AddressSettings, Recipe
 from persllm.construction import Construction
 from persllm.errors import ConfigError, MaterialError, RunError
 from persllm.gold import gold_items
+from persllm.privacy import refuse_remote
 from persllm.prompts import prompts_fingerprint
 from persllm.provenance import logged, write_provenance
 from persllm.records import Conversation, Dropped, Material, Persona, PreferencePair, Question, TestItem, fingerprint
@@ -217,6 +218,7 @@ class Step:
 
 WAYS: dict[str, Any] = {
     "budget": True,
+    "privacy": {"local_only": True},
     "checks": {"verify": {"api": set(AddressSettings.model_fields) - {"model"}}},
     "constructor": {"apis": True, "runner": True, "shards": True, "api": set(AddressSettings.model_fields) - {"model"}},
 }
@@ -228,7 +230,8 @@ def constructor_settings(recipe: Recipe) -> dict[str, Any]:
     constructor = recipe.constructor.model_dump(mode="json", exclude=WAYS["constructor"])
     extractive = recipe.constructor.engine == "extractive"
     texts = wordings_fingerprint() if extractive else prompts_fingerprint(without=("prompted", "remembered", "classify", "verify"))
-    return {"constructor": constructor, "texts": texts, "held_out": None if extractive else recipe.mixture.held_out_materials}
+    masks = {} if extractive else {"privacy": recipe.privacy.model_dump(mode="json", exclude=WAYS["privacy"])}
+    return {"constructor": constructor, "texts": texts, "held_out": None if extractive else recipe.mixture.held_out_materials, **masks}
 
 
 def dataset_settings(recipe: Recipe) -> dict[str, Any]:
@@ -322,7 +325,8 @@ def step_named(name: str) -> Step | None:
 
 
 def check_before(recipe: Recipe) -> None:
-    """Read everything the user gave before anything is written."""
+    """Read everything the user gave before anything is written, and refuse addresses that may get no text."""
+    refuse_remote(recipe)
     personas = read_personas(recipe)
     if recipe.constructor.engine == "llm":
         check_prices(recipe.budget, recipe.constructor.models)

@@ -13,6 +13,7 @@ from persllm.checks import CHECKS, Checker
 from persllm.checks.verify import agreement, sampled, verify
 from persllm.config import Recipe, VerifySettings
 from persllm.errors import ConfigError
+from persllm.privacy import guarded
 from persllm.records import Conversation, Dropped
 from persllm.store import Progress, StepFolder
 
@@ -39,7 +40,8 @@ def verify_sample(
     cases = [checker.case(one) for one in sampled(conversations, settings.share, recipe.seed) if one.identity not in others]
     verified = []
     with closing(Ledger(recipe.budget, spending, folder.path.name)) as accounts, closing(ReplyCache(kept)) as replies:
-        for one in verify(cases, by_checks, ApiModel(settings.api, replies, (), accounts), settings):
+        model = guarded(ApiModel(settings.api, replies, (), accounts), recipe.privacy, [settings.api.url], spending.parent / "privacy")
+        for one in verify(cases, by_checks, model, settings):
             verified.append(one)
             progress(len(verified), len(cases))
         spent = accounts.spent[folder.path.name]

@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "persllm"
 LAYERS = """
 errors
 parsing
-config records passages
+config privacy_settings records passages
 chat embedding sources prompts store languages wordings general thought templates rendering nursery generation writing
 materials machines material_files sketches facts spoken retrieval exchanges staging classification novels checks privacy judge base shared_base small_base gold statistics provenance tracing annotation trainers memory
 agent evidence cards talks metrics starter takers doctor
@@ -36,6 +36,7 @@ HEAVY = {
     "peft",
     "datasets",
     "aiohttp",
+    "phonenumbers",
     "ray",
     "matplotlib",
     "sklearn",

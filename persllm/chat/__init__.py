@@ -9,10 +9,11 @@ calls in flight are cancelled and no further one is made.
 A single request can also be streamed; what is streamed is not kept.
 """
 
+from persllm.chat.address import on_this_machine
 from persllm.chat.kept import ReplyCache
 from persllm.chat.ledger import Ledger, Spending
 from persllm.chat.model import ApiModel
 from persllm.chat.protocol import ChatModel, ScriptedModel, Tally
 from persllm.chat.streaming import streamed
 
-__all__ = ["ApiModel", "ChatModel", "Ledger", "ReplyCache", "ScriptedModel", "Spending", "Tally", "streamed"]
+__all__ = ["ApiModel", "ChatModel", "Ledger", "ReplyCache", "ScriptedModel", "Spending", "Tally", "on_this_machine", "streamed"]

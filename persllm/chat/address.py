@@ -1,5 +1,6 @@
 """One address: how it is asked, what its answers mean, and whether it may be asked now."""
 
+import ipaddress
 import os
 import re
 import time
@@ -13,7 +14,6 @@ from persllm.config import AddressSettings
 from persllm.errors import ModelError
 from persllm.records import Record, Reply, Request, Usage
 
-LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 ERROR_LENGTH = 300
 """Characters of a server's complaint that are kept."""
 LONGEST_WAIT = 600.0
@@ -61,7 +61,7 @@ class Address:
     @property
     def is_local(self) -> bool:
         """Whether the address is on this machine, so that nothing leaves it."""
-        return urlsplit(self.settings.url).hostname in LOOPBACK
+        return on_this_machine(self.settings.url)
 
     def wait(self, tokens: int, now: float) -> float:
         """Seconds until a call may begin; without end if only another call's end can allow it."""
@@ -159,6 +159,18 @@ class Address:
         """A text of the server's without the key, in one line and not too long."""
         clean = text.replace(self.key, "***") if self.key else text
         return re.sub(r"\s+", " ", clean).strip()[:ERROR_LENGTH]
+
+
+def on_this_machine(url: str) -> bool:
+    """Whether an address is a loopback one, so that nothing that is sent to it leaves the machine.
+
+    Names are not looked up: any other name than `localhost` counts as elsewhere, also one that leads back here.
+    """
+    host = urlsplit(url).hostname or ""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def asked_to_wait(headers: Any) -> float:

@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 
-def say_where_text_goes(recipe) -> None:
-    """Name each address that will receive text of the materials, before it does."""
-    addresses = recipe.constructor.addresses if recipe.constructor.engine == "llm" else ()
-    for address in (*addresses, *((recipe.checks.verify.api,) if recipe.checks.verify.share else ())):
-        print(f"text of the materials will be sent to {address.url}", file=sys.stderr)
+def say_where_text_goes(recipe, local_only: bool = False) -> None:
+    """Name each address that will receive text of the materials, and what is masked, before it does; refuse those that may not."""
+    from persllm.privacy import receivers, refuse_remote, say
+
+    refuse_remote(recipe, local_only)
+    for receiver in receivers(recipe):
+        print(say(receiver, recipe.privacy), file=sys.stderr)
 
 
 def print_result(run: Path) -> None:

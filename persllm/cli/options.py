@@ -9,6 +9,9 @@ RecipeArgument = Annotated[str, typer.Argument(help="A recipe file, or the name 
 RunArgument = Annotated[Path, typer.Argument(help="A run folder, such as runs/demo.")]
 RunsOption = Annotated[Path, typer.Option("--runs", help="Folder of all runs.")]
 SetOption = Annotated[Optional[list[str]], typer.Option("--set", help="Override a setting: --set sft.epochs=3. May be repeated.")]
+LocalOnlyOption = Annotated[
+    bool, typer.Option("--local-only", help="Refuse any address that is not on this machine, before anything is sent.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 

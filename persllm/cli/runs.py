@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from persllm.cli.display import Display, print_result, say_where_text_goes
-from persllm.cli.options import JsonOption, RecipeArgument, RunArgument, RunsOption, SetOption, recipe_of
+from persllm.cli.options import JsonOption, LocalOnlyOption, RecipeArgument, RunArgument, RunsOption, SetOption, recipe_of
 
 
 def run(
@@ -18,15 +18,16 @@ def run(
     redo: Annotated[str, typer.Option(help="Make this step and all later ones again.")] = "",
     until: Annotated[str, typer.Option(help="Stop after this step.")] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Read everything, show what would be done, change nothing.")] = False,
+    local_only: LocalOnlyOption = False,
 ) -> None:
     """From materials to a trained, measured persona: all steps that are owed."""
     from persllm.pipeline import run_recipe
 
     wanted = recipe_of(recipe, [*(settings or []), *([f"name={json.dumps(name)}"] if name else [])])
     if dry_run:
-        show_plan(wanted, runs)
+        show_plan(wanted, runs, local_only)
         return
-    say_where_text_goes(wanted)
+    say_where_text_goes(wanted, local_only)
     display = Display()
     made = run_recipe(wanted, runs, display.step, redo, until)
     display.table()
@@ -60,9 +61,9 @@ def show(
         print(f"{row['step']:14} {row['state']:10} {row['seconds'] or '':>8} {row['facts']}")
 
 
-def evaluate(run: RunArgument, settings: SetOption = None) -> None:
+def evaluate(run: RunArgument, settings: SetOption = None, local_only: LocalOnlyOption = False) -> None:
     """Examine a trained run again, for instance with --set evaluation.items_per_set=200; then report."""
-    redo_from(run, "8-evaluation", settings)
+    redo_from(run, "8-evaluation", settings, local_only)
 
 
 def report(run: RunArgument) -> None:
@@ -70,23 +71,26 @@ def report(run: RunArgument) -> None:
     redo_from(run, "9-report", None)
 
 
-def redo_from(run: Path, step: str, settings: list[str] | None) -> None:
+def redo_from(run: Path, step: str, settings: list[str] | None, local_only: bool = False) -> None:
     """Make a late step of a run again, with other settings of the evaluation if wanted."""
     from persllm.config import Recipe
     from persllm.parsing import apply_override, parse
     from persllm.pipeline import run_recipe
+    from persllm.privacy import refuse_remote
     from persllm.store import Run
 
     tree = Run.open(run).recipe.model_dump(mode="json")
     for override in settings or []:
         apply_override(tree, override)
+    wanted = parse(Recipe, tree, f"{run}/config.json")
+    refuse_remote(wanted, local_only)
     display = Display()
-    made = run_recipe(parse(Recipe, tree, f"{run}/config.json"), run.parent, display.step, redo=step)
+    made = run_recipe(wanted, run.parent, display.step, redo=step)
     display.table()
     print_result(made.path)
 
 
-def show_plan(recipe, runs: Path) -> None:
+def show_plan(recipe, runs: Path, local_only: bool = False) -> None:
     """What `run` would do."""
     from persllm.pipeline import STEPS, read_folders
     from persllm.store import Run
@@ -96,6 +100,6 @@ def show_plan(recipe, runs: Path) -> None:
     print(f"{run.path}: {recipe.mode}, base {recipe.base.model}, constructor {recipe.constructor.engine}")
     for folder in folders:
         print(f"  {folder.persona.name}: {', '.join(s.id for s in folder.persona.stages)}; {len(folder.materials)} materials")
-    say_where_text_goes(recipe)
+    say_where_text_goes(recipe, local_only)
     for step in STEPS:
         print(f"  {step.folder:14} {'finished' if run.step(step.folder).finished else 'to do'}")
