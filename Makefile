@@ -5,7 +5,6 @@ BIN = $(VENV)/bin
 export HF_HUB_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM = false
 
-.PHONY: install demo beethoven test checks-table clean bench-doctor bench-serving check-api bench-construction
 
 # constraints.txt pins the versions that are tested; pyproject.toml holds the honest ranges.
 $(VENV)/installed: pyproject.toml constraints.txt
@@ -14,42 +13,56 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[test]"
 	touch $@
 
+.PHONY: install clean
 install: $(VENV)/installed
 
+.PHONY: demo
 demo: install ## the bundled world from end to end
 	$(BIN)/persllm run demo
 
 # LETTERS is a folder with the two volumes as plain text; see personas/beethoven/README.md.
+.PHONY: beethoven
 beethoven: install ## a real person from his letters: make beethoven LETTERS=DIR
 	mkdir -p personas/beethoven/letters
 	cp $(LETTERS)/*.txt personas/beethoven/letters/
 	rm -f personas/beethoven/letters/*LICENSE*
 	$(BIN)/persllm run beethoven
 
+.PHONY: test
 test: install ## all tests
 	$(BIN)/ruff check persllm tests scripts
 	$(BIN)/ruff format --check persllm tests scripts
 	$(BIN)/python -m pytest
 
+.PHONY: checks-table
 checks-table: install ## precision and recall of the checks on the hand-labelled set
 	$(BIN)/python -m pytest -q tests/test_checks_labelled.py
 
 clean:
 	rm -rf $(VENV) runs build dist *.egg-info
 
+.PHONY: bench-doctor
 bench-doctor: install ## how fast `persllm check` reads a large folder
 	$(BIN)/python benchmarks/doctor.py 10 30 100
 
+.PHONY: bench-serving
 bench-serving: install ## 64 clients, 2,000 requests, against one at a time; needs runs/demo
 	$(BIN)/python benchmarks/serving.py runs/demo --threads 1
 
+.PHONY: check-api
 check-api: install ## thousands of odd requests against the OpenAPI description of `persllm serve`
 	$(BIN)/pip install --quiet --constraint constraints.txt "schemathesis>=4"
 	PERSLLM_FUZZ=1000 $(BIN)/python -m pytest tests/test_api_description.py
 # Sizes by arguments: make bench-construction SIZES=10000,100000 ITEMS=5000
 ITEMS ?= 20000
 SIZES ?= 10000,100000,1000000
+.PHONY: bench-construction
 bench-construction: install ## calls against what a server allows; deduplication and pair mining up to a million
 	$(BIN)/python benchmarks/construction.py calls --items $(ITEMS)
 	$(BIN)/python benchmarks/construction.py duplicates --sizes $(SIZES)
 	$(BIN)/python benchmarks/construction.py pairs --sizes $(SIZES)
+
+.PHONY: check-browser
+check-browser: install ## pages in a real browser; needs Chromium and `pip install playwright`
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[browser]"
+	PERSLLM_BROWSER_TESTS=1 $(BIN)/python -m pytest tests/browser

@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import typer
 
-from persllm.cli import exports, persona, runs, serving, talk
+from persllm.cli import exports, persona, runs, serving, studying, talk
 from persllm.errors import PersllmError
 
 VERBS = (
@@ -36,6 +36,7 @@ app = typer.Typer(
 )
 for verb in VERBS:
     app.command()(verb)
+app.add_typer(studying.study, name="study")
 
 STOPPED = 130
 """Exit code of a command that the user stopped."""
