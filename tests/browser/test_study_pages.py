@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import Any
 
+from test_study import make_study
+
 from persllm.listening import in_background
 from persllm.study import write_results
 from persllm.study.app import OpenStudy, study_app
-from test_study import make_study
 
 
 def take(browser: Any, link: str, language: str, width: int, pictures: Path) -> list[str]:
