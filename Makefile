@@ -66,3 +66,11 @@ bench-construction: install ## calls against what a server allows; deduplication
 check-browser: install ## pages in a real browser; needs Chromium and `pip install playwright`
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[browser]"
 	PERSLLM_BROWSER_TESTS=1 $(BIN)/python -m pytest tests/browser
+
+.PHONY: bench-ingestion
+bench-ingestion: install ## MB/s and memory of every reader
+	$(BIN)/python benchmarks/ingestion.py
+
+.PHONY: fuzz
+fuzz: install ## damaged files for every reader, thousands instead of a dozen, and a line of two gigabytes
+	PERSLLM_FUZZ=2000 $(BIN)/python -m pytest -q tests/sources/test_fuzz.py

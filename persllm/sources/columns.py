@@ -48,14 +48,17 @@ def read(path: Path) -> Iterator[Passage | Dropped]:
 
 def header(suffix: str, text: str) -> list[str]:
     """The names of the columns."""
-    first = text.lstrip("\ufeff").split("\n", 1)[0].rstrip("\r")
+    first = next(iter(text.lstrip("\ufeff").splitlines()), "")
     if suffix in (".jsonl", ".ndjson"):
         try:
             entry = parse_json(first)
         except (ValueError, RecursionError):
             return []
         return [str(key) for key in entry] if isinstance(entry, dict) else []
-    return next(csv.reader([first], delimiter=delimiter(first)), [])
+    try:
+        return next(csv.reader([first], delimiter=delimiter(first)), [])
+    except csv.Error:
+        return []
 
 
 def delimiter(line: str) -> str:

@@ -34,18 +34,11 @@ FIRST_YEAR_OF_REPUBLIC = 1911
 def date_line(line: str, day_first: bool | None = None) -> Dating | None:
     """What a line says as a date; None if it is no date or holds more than one."""
     text = line.strip().strip("*_#[]").strip()
-    if not 2 < len(text) <= LONGEST or (
-        not any(letter.isdigit() or letter in NUMERALS or letter == "十" for letter in text) and not named(text)
-    ):
+    if not 2 < len(text) <= LONGEST or not any(letter.isdecimal() or letter in NUMERALS or letter == "十" for letter in text):
         return None
     if IN_FIGURES.search(text):
         return figures(text, day_first)
     return chinese(text) or spelled(text)
-
-
-def named(text: str) -> bool:
-    """Whether a line may hold the name of a month."""
-    return text[:1].isascii() and text[:1].isupper()
 
 
 def figures(text: str, day_first: bool | None) -> Dating | None:

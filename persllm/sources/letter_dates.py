@@ -71,7 +71,7 @@ def read_dating(line: str) -> Dating | None:
 
 def take(word: str, values: dict[str, int], place: list[str]) -> bool:
     """Put one word of a date line where it belongs; False if no date line holds such a word."""
-    if word[0].isdigit():
+    if word[0].isdecimal():
         number = int(re.match(r"\d+", word)[0])  # type: ignore[index]
         key = "year" if len(word) == 4 and 1000 <= number < 2100 else "day"
         if key == "day" and not 1 <= number <= 31:

@@ -15,7 +15,8 @@ SUFFIXES = {".html", ".htm", ".xhtml"}
 LARGEST = 32 << 20
 ENOUGH = 0.25
 """Share of the page's words that the article must hold; else the page is all article and is taken whole."""
-PARAGRAPHS = ("p", "head", "item", "quote", "cell", "code", "lb")
+WINDOW = 20_000
+"""Characters of the article in which the next block is looked for."""
 
 
 def recognises(path: Path, head: bytes) -> bool:
@@ -61,8 +62,20 @@ def article(text: str, file: str) -> list[Block]:
     size = sum(len(block.text) for block in every)
     if len(chosen) < ENOUGH * size:
         return every
-    flat = squeezed(chosen)
-    return [block for block in every if squeezed(block.text) in flat]
+    return among(every, squeezed(chosen))
+
+
+def among(every: list[Block], flat: str) -> list[Block]:
+    """The blocks that occur in a text without spaces, looked for from where the last one was found."""
+    kept: list[Block] = []
+    place = 0
+    for block in every:
+        words = squeezed(block.text)
+        found = flat.find(words, place, place + len(words) + WINDOW)
+        if found >= 0:
+            kept.append(block)
+            place = found + len(words)
+    return kept
 
 
 def squeezed(text: str) -> str:
