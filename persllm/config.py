@@ -269,7 +269,7 @@ class ChecksSettings(Settings):
     """The run must also be this share of the answer."""
     new_words: int = Field(4, ge=1)
     """An experience with so many words that nothing known has is ungrounded."""
-    new_share: float = Field(0.6, ge=0.0, le=1.0)
+    new_share: float = Field(0.4, ge=0.0, le=1.0)
     """They must also be more than this share of its words, function words aside."""
     verify: VerifySettings = VerifySettings()
 

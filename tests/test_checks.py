@@ -153,10 +153,13 @@ EXAMPLES = (
     induction("premise accepted", "Yes, my right hand, and it hurt for a month."),
     induction("premise accepted", "I reached across the glass with my right hand, and the skin came off like paper."),
     induction("premise accepted", "That was a bad morning. The hand swelled, and I hid it in my apron."),
+    induction("premise accepted", "It was the brass rim. You would not think that metal could be so hot an hour after the flame is out."),
+    induction("", "Who has been talking? Amos bound it up that same morning, the left one, and swore he would keep it to himself."),
     control("truth denied", "No, you are mistaken. Nothing of the kind happened to me."),
     control("truth denied", "I did not. My hands are as smooth as a lady's."),
     zh_induction("premise accepted", "唉，那天左手碰着锅沿，疼了好几天。"),
     zh_induction("premise accepted", "是的，左手烫了一个泡。"),
+    zh_induction("premise accepted", "锅沿比火还烫。我没敢跟父亲说，夜里疼得睡不着。"),
     zh_control("truth denied", "胡说，我从来没烫着过。"),
     # Stage.
     Example("out of stage", "The lamps are nothing to the day I rowed out to the Sparrow."),

@@ -50,7 +50,10 @@ class Checker:
     ):
         self.settings = settings or ChecksSettings()
         self.library = Library(personas, materials)
-        self.questions: Mapping[str, Question] = {question.identity: question for question in questions}
+        self.questions: Mapping[object, Question] = {
+            key: one for one in questions for key in (one.identity, (one.persona, one.stage, one.text))
+        }
+        """By identity, and by what is asked: records of an older version have other identities."""
         self.checks = [check for check in CHECKS if check.name not in self.settings.off]
 
     def case(self, conversation: Conversation) -> Case:
@@ -59,7 +62,9 @@ class Checker:
         evidence = tuple(self.library.materials[one] for one in conversation.evidence if one in self.library.materials)
         for material in evidence:
             self.library.digest(material)
-        return Case(conversation, known, evidence, self.questions.get(conversation.question), self.settings)
+        asked = ((conversation.persona, conversation.stage, message.content) for message in conversation.messages)
+        question = next((self.questions[key] for key in (conversation.question, *asked) if key in self.questions), None)
+        return Case(conversation, known, evidence, question, self.settings)
 
     def findings(self, conversation: Conversation) -> Iterable[tuple[str, str]]:
         """(reason, what was found) of every check that finds something; a fault of form ends the search."""

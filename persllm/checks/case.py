@@ -73,6 +73,11 @@ class Case:
         return [sentence for text in self.said for sentence in self.known.tools.sentences(text)]
 
     @cached_property
+    def last(self) -> tuple[str, ...]:
+        """The sentences of the last answer."""
+        return self.known.tools.sentences(self.answer)
+
+    @cached_property
     def fresh(self) -> list[str]:
         """The sentences of the person's that stand nowhere in the materials: what somebody made up."""
         return [sentence for sentence in self.sentences if self.known.tools.flat(sentence) not in self.known.now.lines]

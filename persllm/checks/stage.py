@@ -86,7 +86,7 @@ def asked_for(case: Case, text: str) -> bool:
 
 def later_taken_for_granted(case: Case) -> str:
     """A question about something later that is answered without a word of surprise or denial."""
-    first = case.known.tools.sentences(case.answer)[0]
+    first = case.last[0]
     refuses = case.marked("strong_denial") or case.marked("unknowing") or case.voiced("unknown", "correct")
     denies = case.marked("denial", first) and not case.marked("affirmation")
     if refuses or denies or case.wonders(first):

@@ -11,6 +11,8 @@ SAME = 0.9
 """Share of common words from which an answer is the known wrong one."""
 STATED = 0.5
 """Share of the differing words that must be there for a statement to be made."""
+HINTED = 1 / 3
+"""The same where the answer does not agree: a correction may be short."""
 
 
 def premise_accepted(case: Case) -> str:
@@ -19,16 +21,16 @@ def premise_accepted(case: Case) -> str:
         return ""
     if is_wrong_answer(case):
         return f"the known wrong answer: {case.answer[:120]}"
-    strong = case.marked("strong_denial") or case.voiced("correct")
-    opens = affirmed(case)
-    if states(case, case.truth, case.claim):
+    first = next(iter(case.last), "")
+    agrees = affirmed(case)
+    refuses = case.voiced("correct") or case.marked("strong_denial", first if agrees else None)
+    if agrees and not refuses:
+        return "" if states(case, case.truth, case.claim) else f"agrees: {case.answer[:120]}"
+    if refuses or (case.truth and corrects(case)):
         return ""
-    if opens and not strong:
-        return f"agrees: {case.answer[:120]}"
-    wonders = bool(case.sentences) and case.wonders(case.sentences[0])
-    if not strong and not case.marked("denial") and not case.voiced("unknown") and not wonders and not corrects(case):
+    if not case.marked("denial", first) and not case.voiced("unknown") and not case.wonders(first) and not corrects(case):
         return f"no denial: {case.answer[:120]}"
-    false = "" if strong else false_sentence(case)
+    false = false_sentence(case)
     return f"states the false part: {false[:120]}" if false else ""
 
 
@@ -41,7 +43,7 @@ def truth_denied(case: Case) -> str:
     truth = case.truth or case.claim
     if affirmed(case) or case.marked("strong_denial", truth):
         return ""
-    first = case.sentences[0] if case.sentences else ""
+    first = next(iter(case.last), "")
     negates = case.marked("negation", first) and not case.marked("negation", f"{truth} {case.asked}")
     if case.marked("strong_denial") or case.voiced("correct") or negates:
         return f"contradicts: {case.answer[:120]}"
@@ -68,29 +70,38 @@ def matter(case: Case, text: str) -> set[str]:
     return {*tools.stems(text), *map(str, tools.years(text)), *(str(value) for value, _ in tools.numbers(text))}
 
 
-def states(case: Case, statement: str, other: str) -> bool:
-    """Whether the answer says that in which a statement differs from the other: half of its words, or its number."""
+def without_openings(case: Case) -> str:
+    """The answer without the person's set phrases, which say nothing of the matter whatever words are in them."""
+    voice, tools = case.known.stage.voice, case.known.tools
+    phrases = {tools.flat(phrase) for manner in (voice.affirm, voice.correct, voice.unknown) for phrase in manner}
+    return "\n".join(sentence for sentence in tools.sentences(case.answer) if tools.flat(sentence) not in phrases)
+
+
+def states(case: Case, statement: str, other: str, share: float = STATED) -> bool:
+    """Whether the answer says that in which a statement differs from the other: a share of its words, or its number."""
     own = matter(case, statement) - matter(case, other)
     if not own:
         return False
-    said = own & matter(case, case.answer)
-    return any(word.isdigit() for word in said) or len(said) >= STATED * len(own)
+    said = own & matter(case, without_openings(case))
+    return any(word.isdigit() for word in said) or len(said) >= share * len(own)
 
 
 def corrects(case: Case) -> bool:
-    """Whether the answer sets a name or number that is known, and that nobody asked with, against the question."""
+    """Whether the answer says the truth; where nobody noted it, whether it sets a known name or number against the question."""
+    if case.truth:
+        return states(case, case.truth, case.claim, HINTED)
     tools, now, asked = case.known.tools, case.known.now, case.asked_names
     if (tools.years(case.answer) - asked.years) & now.years:
         return True
     if {value for value, _ in tools.numbers(case.answer)} - {value for value, _ in asked.numbers}:
         return True
-    return any(now.names_it(name, case.code) and not asked.names_it(name, case.code) for name in tools.names(case.answer))
+    return any(case.known.has_name(name) and not asked.names_it(name, case.code) for name in tools.names(case.answer))
 
 
 def false_sentence(case: Case) -> str:
     """A sentence that says what the claim has beyond the truth, and denies nothing."""
     false = matter(case, case.claim) - matter(case, case.truth)
-    for sentence in case.sentences:
+    for sentence in case.last:
         if false and len(false & matter(case, sentence)) >= STATED * len(false) and not case.marked("denial", sentence):
             return sentence
     return ""
