@@ -64,7 +64,7 @@ def new_experience(case: Case) -> str:
     for sentence in case.known.tools.experiences(case.answer):
         claimed = set(case.known.tools.stems(sentence))
         new = claimed - case.known.now.stems
-        new = new if len(new) < case.settings.new_words else new - case.asked_names.stems
-        if len(new) >= case.settings.new_words and len(new) > case.settings.new_share * len(claimed):
+        new = new if len(new) < case.limit(case.settings.new_words) else new - case.asked_names.stems
+        if len(new) >= case.limit(case.settings.new_words) and len(new) > case.settings.new_share * len(claimed):
             return f"experience ({', '.join(sorted(new)[:8])}): {sentence[:120]}"
     return ""

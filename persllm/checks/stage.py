@@ -88,7 +88,7 @@ def later_taken_for_granted(case: Case) -> str:
     """A question about something later that is answered without a word of surprise or denial."""
     first = case.last[0]
     refuses = case.marked("strong_denial") or case.marked("unknowing") or case.voiced("unknown", "correct")
-    denies = case.marked("denial", first) and not case.marked("affirmation")
+    denies = any(case.marked("denial", sentence) for sentence in case.last[:2]) and not case.marked("affirmation")
     if refuses or denies or case.wonders(first):
         return ""
     last = next((m.content for m in reversed(case.conversation.messages) if m.role == "user"), "")
