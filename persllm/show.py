@@ -7,9 +7,12 @@ from typing import Any
 
 from persllm.errors import RunError
 from persllm.pipeline import STEPS, step_named
-from persllm.store import Run, read_lines
+from persllm.records import Dropped
+from persllm.store import Run, StepFolder, read_lines, read_records
 from persllm.tracing import identity_of
 
+EXAMPLE = 200
+"""Characters of an example of what was left out."""
 SHOWN = ("records.jsonl", "train.jsonl", "answers.jsonl")
 
 
@@ -37,7 +40,23 @@ def sample_records(path: Path, name: str, number: int, as_json: bool = False) ->
         raise RunError(f"{folder.path}: no records here yet. Finish the step with persllm run.")
     lines = read_lines(file)
     chosen = random.Random(0).sample(lines, min(number, len(lines)))
-    return "\n".join(chosen) if as_json else "\n\n".join(readable(json.loads(line)) for line in chosen)
+    if as_json:
+        return "\n".join(chosen)
+    return "\n\n".join([*(readable(json.loads(line)) for line in chosen), *left_out(folder)])
+
+
+def left_out(folder: StepFolder) -> list[str]:
+    """What a step dropped: each reason with its number and an example; nothing if it dropped nothing."""
+    file = folder.path / "dropped.jsonl"
+    by_reason: dict[str, list[Dropped]] = {}
+    for entry in read_records(file, Dropped) if file.is_file() else ():
+        by_reason.setdefault(entry.reason, []).append(entry)
+    if not by_reason:
+        return []
+    lines = [f"left out, all of it in {file}:"]
+    for reason, entries in sorted(by_reason.items(), key=lambda pair: -len(pair[1])):
+        lines.append(f"{len(entries):6} {reason}, such as {entries[0].item}: {' '.join(entries[0].detail.split())[:EXAMPLE]}")
+    return ["\n".join(lines)]
 
 
 def readable(entry: dict[str, Any]) -> str:

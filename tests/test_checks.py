@@ -1,11 +1,13 @@
 """Each check on small conversations of an English and a Chinese person: what must be rejected, and what must not."""
 
+import time
 from dataclasses import dataclass
+from typing import get_args
 
 import pytest
 
-from persllm.checks import Checker
-from persllm.config import ChecksSettings
+from persllm.checks import CHECKS, Checker
+from persllm.config import CheckName, ChecksSettings
 from persllm.records import Conversation, Material, Message, Persona, Question, Stage, Turn, Voice
 
 NELL = Persona(
@@ -211,3 +213,58 @@ def test_each_check_sees_its_fault_and_lets_good_answers_pass(example: Example) 
     assert [entry.reason for entry in dropped] == ([example.check] if example.check else []), dropped
     assert len(sound) == (not example.check)
     assert all(entry.item == conversation(example).identity and entry.detail for entry in dropped)
+
+
+def test_a_check_can_be_switched_off_and_its_limit_set() -> None:
+    short = next(one for one in EXAMPLES if one.check == "too short")
+    for settings in (ChecksSettings(off=("too short",)), ChecksSettings(shortest_words=2)):
+        assert checker((short,), settings).sort([conversation(short)])[1] == []
+    assert {check.name for check in CHECKS} == set(get_args(CheckName))
+
+
+def test_what_is_dropped_has_the_reason_of_the_first_check_that_finds_something() -> None:
+    both = Example("assistant-speak", "As an AI, I trim the lamps for my husband Peter Quill.")
+    judged = checker((both,))
+    assert [name for name, _ in judged.findings(conversation(both))] == ["assistant-speak", "ungrounded"]
+    assert [entry.reason for entry in judged.sort([conversation(both)])[1]] == ["assistant-speak"]
+
+
+def test_a_later_material_is_no_evidence_but_for_a_question_about_the_future() -> None:
+    example = EXAMPLES[0]
+    late = conversation(example).model_copy(update={"evidence": (WRECK.identity,)})
+    [dropped] = checker((example,)).sort([late])[1]
+    assert (dropped.reason, "later stage old" in dropped.detail) == ("out of stage", True)
+    assert checker((example,)).sort([late.model_copy(update={"kind": "future"})])[1] == []
+
+
+def test_turns_out_of_order_are_a_fault_of_form() -> None:
+    user, answer = Message(role="user", content="Who is there?"), Message(role="assistant", content="I am the keeper.")
+    for messages in ((user,), (answer,), (user, user, answer), (user, answer, user), ()):
+        broken = Conversation(persona="nell", stage="young", kind="question", messages=messages)
+        assert [entry.reason for entry in checker().sort([broken])[1]] == ["format"]
+
+
+def test_the_person_s_own_words_are_not_judged_by_manner() -> None:
+    said = "Let me know if you need the boat, and feel free to take the oars."
+    talk = material(NELL, "young", "At the oars", f"Nell Harrow: {said}", "speech", (Turn(speaker="Nell Harrow", text=said),))
+    example = Example("", said, "May we have the boat?", "exchange")
+    made = conversation(example).model_copy(update={"evidence": (talk.identity,)})
+    assert checker().sort([made])[1]
+    assert Checker(CHECKER_PERSONS, (*CHECKER_MATERIALS, talk)).sort([made])[1] == []
+
+
+def test_time_grows_with_the_number_of_conversations_and_not_faster() -> None:
+    def seconds(times: int) -> float:
+        many = [
+            conversation(one).model_copy(
+                update={"messages": tuple(m.model_copy(update={"content": f"{m.content} {i} "}) for m in conversation(one).messages)}
+            )
+            for i in range(1, times + 1)
+            for one in EXAMPLES[:12]
+        ]
+        started = time.process_time()
+        checker(EXAMPLES[:12]).sort(many)
+        return time.process_time() - started
+
+    seconds(2)
+    assert seconds(80) < 14 * seconds(10), "eight times as many take at most a little more than eight times as long"

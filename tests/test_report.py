@@ -18,11 +18,15 @@ from persllm.report.evidence import Evidence, read_evidence
 from persllm.report.exchanges import examples, sample_exchanges
 from persllm.report.tables import HEADLINES, headlines, heard_as, stages_by_question
 from persllm.report.verdict import AIMS, goals, judge, with_interval
-from persllm.store import Run, replace_json, replace_records, replace_text, silent
+from persllm.store import Run, StepFolder, replace_json, replace_records, replace_text, silent
 from persllm.takers import Taker
 
 BY_ID = {persona.id: persona for persona in PERSONAS}
 SETTINGS = EvaluationSettings(batch=16, bootstrap=100)
+VERIFIED = {
+    "model": "<second>", "n": 50, "unscored": 3, "agreement": 0.84, "kappa": 0.41, "low": 0.12, "high": 0.66, "kept_accepted": 38,
+    "kept_refused": 3, "rejected_accepted": 5, "rejected_refused": 4,
+}  # fmt: skip
 RECIPE = Recipe(name="toy", personas=("ada", "ben"), evaluation=SETTINGS)
 
 
@@ -38,6 +42,7 @@ def run_of(path: Path, plans: dict[str, str], paper=None) -> Run:
     replace_json(path / "provenance.json", {"commit": "0123456789abcdef", "packages": {"torch": "2.13.0"}})
     replace_records(path / "1-materials" / "personas.jsonl", PERSONAS)
     replace_json(path / "1-materials" / "step.json", {"seconds": 1.25, "dropped": {"<b>too short</b>": 3}, "peak_memory_mb": 80})
+    replace_json(path / "4-dataset" / "step.json", {"seconds": 2.0, "dropped": {"out of stage": 7, "ungrounded": 2}, "verified": VERIFIED})
     replace_text(path / "5-sft" / "cast" / "curve.jsonl", '{"step": 10.0, "loss": 2.5}\n{"step": 20.0, "loss": 1.5}\n')
     replace_text(
         path / "7-dpo" / "cast" / "curve.jsonl", '{"step": 5.0, "loss": 0.6, "margin": 0.2}\n{"step": 10.0, "loss": 0.5, "margin": 0.9}\n'
@@ -260,3 +265,16 @@ def test_without_an_evaluation_it_says_what_to_do(tmp_path: Path) -> None:
     replace_records(tmp_path / "1-materials" / "dropped.jsonl", [Dropped(item="x", reason="y")])
     with pytest.raises(RunError, match=r"--redo 8-evaluation"):
         report.write_report(RECIPE, run, run.step("9-report"))
+
+
+def test_what_the_checks_rejected_stands_beside_how_far_a_second_model_agrees(run: Run, tmp_path: Path) -> None:
+    report.write_report(RECIPE, run, StepFolder(tmp_path))
+    page, text = (tmp_path / "report.html").read_text(), (tmp_path / "report.md").read_text()
+    assert "<second>" not in page
+    assert "7 out of stage; 2 ungrounded" in text
+    for shown in (page, text):
+        assert (
+            "agrees with the checks in 84.0 % (Cohen&#39;s kappa 0.41" in shown
+            or "agrees with the checks in 84.0 % (Cohen's kappa 0.41" in shown
+        )
+        assert "accepts 5 of 9 that were rejected; 3 unscored" in shown

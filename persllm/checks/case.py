@@ -60,7 +60,7 @@ class Case:
     @cached_property
     def asked_names(self) -> Digest:
         """What the other one's words name."""
-        return digest(self.asked, self.code, self.known.own)
+        return digest(self.code, self.known.own, self.asked)
 
     @cached_property
     def plain(self) -> str:

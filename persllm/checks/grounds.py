@@ -6,7 +6,6 @@ made of known names and words is not seen here.
 """
 
 from persllm.checks.case import Case
-from persllm.checks.known import digest
 
 SMALL = 12
 """Up to here a number may be anywhere by chance."""
@@ -43,7 +42,7 @@ def new_number(case: Case, text: str) -> str:
     claimed = claimed and claimed - case.asked_names.numbers
     if not claimed:
         return ""
-    close = {value for value, _ in case.asked_names.numbers | digest(case.known.persona.profile, case.code).numbers}
+    close = {value for value, _ in case.asked_names.numbers | set(case.known.tools.numbers(case.known.persona.profile))}
     close |= {value for material in case.evidence for value, _ in case.known.ages[material.identity].numbers}
     anywhere, counted = case.known.counts
     for value, what in sorted(claimed):

@@ -75,9 +75,9 @@ def own_names(persona: Persona) -> frozenset[str]:
     return frozenset(names) if persona.language == "zh" else frozenset(word for name in names for word in english.words(name))
 
 
-def digest(text: str, code: str, own: frozenset[str] = frozenset()) -> Digest:
-    """What a text names; `own` are the person's own names, which runs of words pass over."""
-    tools, kin = tools_of(code), marks(code).kin
+def digest(code: str, own: frozenset[str], *parts: str) -> Digest:
+    """What a text of some parts names; `own` are the person's own names, which runs of words pass over."""
+    tools, kin, text = tools_of(code), marks(code).kin, "\n".join(parts)
     words = frozenset(word.removesuffix("'s") for word in tools.words(text))
     return Digest(
         words=words,
@@ -89,7 +89,7 @@ def digest(text: str, code: str, own: frozenset[str] = frozenset()) -> Digest:
         numbers=frozenset(tools.numbers(text)),
         relatives=frozenset(word for word in kin if word in text) if code == "zh" else words & kin,
         runs=frozenset(runs(tools.neutral(text, own), tools.RUN)),
-        lines=frozenset(map(tools.flat, tools.sentences(text))),
+        lines=frozenset(tools.flat(sentence) for part in parts for sentence in tools.sentences(part)),
         flat=tools.flat(text),
     )
 
@@ -106,9 +106,10 @@ def union(parts: Iterable[Digest]) -> Digest:
     return Digest(names=names, flat="\n".join(part.flat for part in all_parts), **{field: joined(field) for field in sets})
 
 
-def told(material: Material) -> str:
-    """Everything that a material says: heading, date, situation, text."""
-    return "\n".join((material.title, material.situation, material.date, material.text))
+def told(material: Material) -> list[str]:
+    """Everything that a material says: heading, date, situation, text; an exchange speaker by speaker."""
+    spoken = [part for turn in material.turns for part in (turn.speaker, turn.to, turn.text)]
+    return [part for part in (material.title, material.situation, material.date, *(spoken or (material.text,))) if part]
 
 
 class Known:
@@ -208,7 +209,7 @@ class Library:
         """What a material names."""
         if material.identity not in self.digests:
             persona = self.personas[material.persona]
-            self.digests[material.identity] = digest(told(material), persona.language, own_names(persona))
+            self.digests[material.identity] = digest(persona.language, own_names(persona), *told(material))
         return self.digests[material.identity]
 
     def known(self, persona_id: str, stage_id: str) -> Known:
@@ -221,14 +222,14 @@ class Library:
             now = [m for m in own if m.stage is None or persona.order(m.stage) <= order]
             after = [m for m in own if m.stage is not None and persona.order(m.stage) > order]
             self.knowns[key] = Known(
-                persona, stage, union([*map(self.digest, now), digest(said_of(persona, order), persona.language, own_names(persona))]),
+                persona, stage, union([*map(self.digest, now), digest(persona.language, own_names(persona), *said_of(persona, order))]),
                 union(map(self.digest, after)), self.digests, tuple(m.title or m.situation for m in after),
             )  # fmt: skip
         return self.knowns[key]
 
 
-def said_of(persona: Persona, order: int) -> str:
-    """What persona.yaml says of a person up to a stage, as one text."""
+def said_of(persona: Persona, order: int) -> list[str]:
+    """What persona.yaml says of a person up to a stage."""
     lines = [f"I am {persona.name}.", persona.profile, *(f"I am {alias}." for alias in persona.aliases)]
     for stage in persona.stages[: order + 1]:
         lines += [
@@ -239,4 +240,4 @@ def said_of(persona: Persona, order: int) -> str:
             *stage.voice.correct,
             *stage.voice.unknown,
         ]
-    return "\n".join(lines)
+    return lines

@@ -75,6 +75,23 @@ class Agreement(Record):
     rejected_accepted: int
     rejected_refused: int
 
+    @property
+    def sentence(self) -> str:
+        """The agreement in words."""
+        head = f"A second model, {self.model}, looked through {self.n + self.unscored} conversations"
+        if self.agreement is None:
+            return f"{head} and gave no verdict that could be read."
+        kappa = (
+            f"Cohen's kappa {self.kappa:.2f}, 95 % interval {self.low:.2f} to {self.high:.2f}"
+            if self.kappa is not None
+            else "no kappa, since one side says the same of all"
+        )
+        return (
+            f"{head}: on {self.n} with a verdict it agrees with the checks in {100 * self.agreement:.1f} % ({kappa}); it refuses {self.kept_refused} of "
+            f"{self.kept_accepted + self.kept_refused} that were kept and accepts {self.rejected_accepted} of "
+            f"{self.rejected_accepted + self.rejected_refused} that were rejected; {self.unscored} unscored."
+        )
+
 
 def sampled(conversations: Sequence[Conversation], share: float, seed: int) -> list[Conversation]:
     """A share of the conversations, the same ones in every run with the seed."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from persllm.checks.verify import Agreement
 from persllm.config import Recipe
 from persllm.metrics.identification import Confusion
 from persllm.records import Answer, Persona, Record, Score, TestItem
@@ -24,6 +25,8 @@ class StepRow(Record):
     dropped: dict[str, int]
     """Reason -> number of what was left out."""
     peak_memory_mb: int = 0
+    verified: Agreement | None = None
+    """How far a second model agrees with the checks, if one looked through a sample."""
 
 
 class Point(Record):
@@ -124,7 +127,7 @@ def read_steps(run: Run) -> list[StepRow]:
     rows = []
     for folder in folders:
         summary = read_json(folder / "step.json")
-        row = {key: summary[key] for key in ("seconds", "dropped", "peak_memory_mb") if key in summary}
+        row = {key: summary[key] for key in ("seconds", "dropped", "peak_memory_mb", "verified") if key in summary}
         rows.append(StepRow(folder=folder.name, **{"seconds": 0.0, "dropped": {}, **row}))
     return rows
 
