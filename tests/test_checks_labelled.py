@@ -10,10 +10,10 @@ from persllm.statistics import wilson
 
 FLOORS = {
     "format": (0.92, 1.0), "wrong language": (1.0, 1.0), "too short": (0.9, 1.0), "too long": (1.0, 1.0), "assistant-speak": (1.0, 0.75),
-    "copied": (0.9, 1.0), "premise accepted": (1.0, 0.33), "truth denied": (0.8, 0.8), "out of stage": (0.75, 0.6), "ungrounded": (0.68, 0.81),
-    "any reason": (0.88, 0.87),
+    "copied": (0.9, 1.0), "premise accepted": (0.64, 0.6), "truth denied": (0.8, 0.8), "out of stage": (0.69, 0.6), "ungrounded": (0.68, 0.81),
+    "any reason": (0.84, 0.89),
 }  # fmt: skip
-"""Precision and recall of the first measurement, rounded down: no later check may be worse."""
+"""Precision and recall as measured, rounded down: no later check may be worse. `docs/checks.md` also tells the first measurement."""
 
 
 @dataclass(frozen=True)
