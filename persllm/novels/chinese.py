@@ -26,8 +26,12 @@ MOST_ONE_NEXT = 0.6
 SENTENCE = re.compile(r"[。！？!?…\n]")
 CLAUSE = re.compile(r"[，,；;、]")
 TRIM = "：:；;，,、—“”「」『』‘’ 　"
+UNFINISHED = frozenset("妖猴老小大众")
+"""Characters that need another one to be somebody."""
+LONGEST_BARE = 8
+"""Characters of a clause without a name whose subject is that of the sentence before."""
 THRESHOLD = 0.7
-SURE, LIKELY, CONTINUED, ALTERNATING = 0.96, 0.9, 0.8, 0.55
+SURE, LIKELY, CONTINUED, ALTERNATING = 0.9, 0.85, 0.6, 0.5
 """Confidence by what an answer rests on; checked against quotations labelled by hand (docs/design/novels.md)."""
 
 
@@ -109,7 +113,7 @@ class ChineseReading:
             sentence = SENTENCE.split(lead)[-1]
             if not sentence.endswith(lists().ends):
                 continue
-            for clause in {head(sentence), head(CLAUSE.split(sentence)[-1])}:
+            for clause in {head(sentence), head(CLAUSE.split(sentence)[-1]), sentence if sentence.startswith("那") else head(sentence)}:
                 for size in (2, 3, 4, 5):
                     if len(clause) > size:
                         following[clause[:size]][clause[size]] += 1
@@ -127,7 +131,11 @@ class ChineseReading:
             if clean and (often or by_verb):
                 names.add(text)
         longer = {name for name in names if any(name != other and name.startswith(other) and following[name].total() < 0.12 * following[other].total() for other in names)}  # fmt: skip
-        return names - longer
+        return {
+            name
+            for name in names - longer
+            if not (name[0] == "那" and (name[1:] in names or name[1:] in UNFINISHED)) and name[0] not in "群众诸"
+        }
 
     def join(self, known: Sequence[Sequence[str]]) -> dict[str, str]:
         """Name -> the name it is joined to: one that it ends (八戒 in 猪八戒), or as the user says."""
@@ -208,7 +216,9 @@ class ChineseReading:
             group = text[match.end() : match.end() + 1] in ("等", "们")
             if before in lists().objects and (subject or match.start() > 1):
                 to.append(self.owner[match[0]])
-            elif not subject and not group and len(head(text[: match.start()])) <= 6:
+            elif (
+                not subject and not group and len(head(text[: match.start()])) <= 6 and text[: match.start()][-1:] not in ("群", "众", "些")
+            ):
                 subject = self.owner[match[0]]
         return subject, tuple(dict.fromkeys(name for name in to if name != subject))
 
