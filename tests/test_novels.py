@@ -4,6 +4,8 @@ import json
 import re
 
 from fake_server import Asked, FakeServer
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from persllm.chat import ApiModel
 from persllm.config import ApiSettings
@@ -148,3 +150,31 @@ def test_a_model_that_fails_leaves_all_open() -> None:
         heard = hear(passages(STORY), model=ApiModel(ApiSettings(url=server.url, model="fake")))
     assert not any(p.speaker for p in heard.passages)
     assert [lost.reason for lost in heard.refused] == ["not the form asked for"]
+
+
+def test_a_narrator_in_the_first_person() -> None:
+    texts = [
+        "I was ten when I came to the mill. I knew nobody, and I had no coat. I slept under the stairs.",
+        "“Who are you?” said Mrs. Brask.",
+        "“I am Nils, madam,” I said. I bowed as I had been taught, and I waited.",
+        "“You are late, Nils,” said Mrs. Brask.",
+        "“The road was long,” I answered.",
+    ]
+    heard = hear(passages(texts), [["Nils Orre", "Nils", "I"]])
+    assert [p.speaker for p in heard.passages if p.form == "utterance"] == ["Mrs. Brask", "Nils Orre", "Mrs. Brask", "Nils Orre"]
+    assert next(one for one in heard.characters if one.name == "Nils Orre").narrator
+
+
+def test_what_holds_no_speech_stays_as_it_is() -> None:
+    assert hear([]).passages == []
+    bare = passages(["The tower was old.", "Nobody went there."])
+    assert hear(bare).passages == bare
+    assert [p.text for p in hear(passages(["“”", "“ ”", "“Only this", "“”“”“", '"\'"\'"', "道：“", "”"])).passages]
+
+
+@given(st.lists(st.text(alphabet="“”\"'‘’—「」：道 .,!?AnneaidsBoI\n", max_size=60), max_size=8))
+@settings(max_examples=60, deadline=None)
+def test_any_marks_in_any_order_are_read(texts: list[str]) -> None:
+    for piece in find_pieces(texts):
+        assert 0 <= piece.start < piece.end <= len(texts[piece.paragraph])
+    hear(passages(texts))

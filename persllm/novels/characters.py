@@ -265,6 +265,9 @@ def join_names(
             same[0].forms |= other.forms
             same[0].gender = same[0].gender if same[0].gender != "x" else other.gender
             persons.remove(other)
+        if not same and "I" in names:
+            same = [Person()]
+            persons.append(same[0])
         if same:
             same[0].forms |= {name: same[0].forms.get(name, 0) for name in names}
             called[id(same[0])] = names[0]

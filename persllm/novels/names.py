@@ -7,7 +7,7 @@ person; a person who is only ever spoken of, without title, does not.
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from typing import NamedTuple
 
 from persllm.novels.book import Piece
@@ -151,8 +151,8 @@ class NameFinder:
         return found
 
 
-def find_forms(paragraphs: Sequence[str], spoken: Sequence[Sequence[tuple[int, int]]]) -> list[Form]:
-    """The forms that name persons, the most frequent first."""
+def find_forms(paragraphs: Sequence[str], spoken: Sequence[Sequence[tuple[int, int]]], known: Container[str] = ()) -> list[Form]:
+    """The forms that name persons, the most frequent first; those `known` need no proof."""
     words = english()
     count: Counter[str] = Counter()
     told: Counter[str] = Counter()
@@ -177,7 +177,13 @@ def find_forms(paragraphs: Sequence[str], spoken: Sequence[Sequence[tuple[int, i
         speaking = speaks[form] >= (2 if form.startswith("the ") else 1) and number > 1
         if form.endswith("s") and len(tokens) > 1 - form.startswith("the ") and plural(form, count):
             continue
-        if (title and not form.startswith("the ")) or given or speaking or (addressed[form] > 1 and not form.startswith("the ")):
+        if (
+            form in known
+            or (title and not form.startswith("the "))
+            or given
+            or speaking
+            or (addressed[form] > 1 and not form.startswith("the "))
+        ):
             kept.append(Form(form, number, told[form], speaks[form], addressed[form]))
     return kept + parts_of_names(kept, count, told, speaks, addressed)
 

@@ -38,7 +38,7 @@ class Scene:
     def __init__(self, paragraphs: Sequence[str], pieces: Sequence[Piece], known: Sequence[Sequence[str]] = ()):
         self.paragraphs, self.pieces = paragraphs, pieces
         self.spoken = quoted_mask(paragraphs, pieces)
-        forms = find_forms(paragraphs, self.spoken)
+        forms = find_forms(paragraphs, self.spoken, {name for names in known for name in names})
         kept = {form.text for form in forms}
         occurrences = [at for at in NameFinder(paragraphs).occurrences(paragraphs, self.spoken) if at.text in kept]
         self.characters = join_names(paragraphs, forms, occurrences, known)
