@@ -5,7 +5,6 @@ BIN = $(VENV)/bin
 export HF_HUB_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM = false
 
-.PHONY: install demo beethoven test checks-table clean bench-doctor bench-serving check-api bench-construction bench-attribution
 
 # constraints.txt pins the versions that are tested; pyproject.toml holds the honest ranges.
 $(VENV)/installed: pyproject.toml constraints.txt
@@ -63,4 +62,23 @@ bench-construction: install ## calls against what a server allows; deduplication
 	$(BIN)/python benchmarks/construction.py duplicates --sizes $(SIZES)
 	$(BIN)/python benchmarks/construction.py pairs --sizes $(SIZES)
 
-.PHONY: check-browser check-browser: install ## pages in a real browser; needs Chromium and `pip playwright` $(BIN)/pip --quiet --constraint constraints.txt --editable ".[browser]" PERSLLM_BROWSER_TESTS=1 $(BIN)/python -m pytest tests/browser bench-ingestion bench-ingestion: MB/s memory of every reader benchmarks/ingestion.py fuzz fuzz: damaged files for reader, thousands instead dozen, line two gigabytes PERSLLM_FUZZ=2000 -q tests/sources/test_fuzz.py # NOVELS is the folder with pdnc/, litbank/ chinese/; JOURNEY Chinese novel that was labelled by hand. ?= ../shared/data/novels $(firstword $(wildcard $(NOVELS)/chinese/*.txt)) bench-attribution: who said it: table intervals baselines benchmarks/attribution.py $(NOVELS) benchmarks/chinese_attribution.py $(JOURNEY)
+.PHONY: check-browser
+check-browser: install ## pages in a real browser; needs Chromium and `pip install playwright`
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[browser]"
+	PERSLLM_BROWSER_TESTS=1 $(BIN)/python -m pytest tests/browser
+
+.PHONY: bench-ingestion
+bench-ingestion: install ## MB/s and memory of every reader
+	$(BIN)/python benchmarks/ingestion.py
+
+.PHONY: fuzz
+fuzz: install ## damaged files for every reader, thousands instead of a dozen, and a line of two gigabytes
+	PERSLLM_FUZZ=2000 $(BIN)/python -m pytest -q tests/sources/test_fuzz.py
+
+# NOVELS is the folder with pdnc/, litbank/ and chinese/; JOURNEY the Chinese novel that was labelled by hand.
+NOVELS ?= ../shared/data/novels
+JOURNEY ?= $(firstword $(wildcard $(NOVELS)/chinese/*.txt))
+.PHONY: bench-attribution
+bench-attribution: install ## who said it: a table by novel with intervals and baselines
+	$(BIN)/python benchmarks/attribution.py $(NOVELS)
+	$(BIN)/python benchmarks/chinese_attribution.py $(JOURNEY)
