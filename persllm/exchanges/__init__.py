@@ -22,6 +22,7 @@ SHORTEST_REPEATED = 12
 """Characters from which an answer that stands before itself is a leak and no `yes`."""
 WITHIN = " / thread "
 """Parts the name of a chat from that of a thread within it."""
+BETWEEN = re.compile(r"[\W_]+")
 QUOTED_LINE = re.compile(r"^\s*(?:>|＞|&gt;).*$", re.MULTILINE)
 
 
@@ -350,7 +351,7 @@ def stands_in(answer: str, texts: Iterable[str]) -> bool:
 
 def squeezed(text: str) -> str:
     """The letters and digits of a text alone."""
-    return "".join(letter for letter in text.casefold() if letter.isalnum())
+    return BETWEEN.sub("", text.casefold())
 
 
 def is_called(name: str, text: str, people: Iterable[str]) -> bool:
