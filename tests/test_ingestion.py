@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -137,6 +138,46 @@ def test_what_cannot_be_done_is_one_line_and_writes_nothing(name: str, story: Pa
         ingest(asked(story, **options), tmp_path / "ada")
     assert "\n" not in str(caught.value)
     assert state(tmp_path) == before
+
+
+def test_a_new_folder_is_there_whole_or_not_at_all(story: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = state(tmp_path)
+
+    def fails(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", fails)
+    with pytest.raises(KeyboardInterrupt):
+        ingest(asked(story), tmp_path / "ada")
+    assert state(tmp_path) == before
+    assert not (tmp_path / "ada").exists()
+
+
+@pytest.mark.parametrize("moved", range(5))
+def test_an_addition_that_was_interrupted_is_finished_by_the_next_call(
+    moved: int, story: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ingest(asked(story), tmp_path / "ada")
+    (tmp_path / "more.txt").write_text("Ada Lorn came back in winter.\n")
+    whole = tmp_path / "whole"
+    shutil.copytree(tmp_path / "ada", whole)
+    ingest(asked(tmp_path / "more.txt"), whole)
+    real, left = os.replace, [moved + 1]  # the journal is written before anything is moved
+
+    def stops(*places: Path) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise KeyboardInterrupt
+        real(*places)
+
+    monkeypatch.setattr(os, "replace", stops)
+    try:
+        ingest(asked(tmp_path / "more.txt"), tmp_path / "ada")
+    except KeyboardInterrupt:
+        pass
+    monkeypatch.undo()
+    ingest(asked(tmp_path / "more.txt"), tmp_path / "ada")
+    assert state(tmp_path / "ada") == state(whole)
 
 
 def test_a_folder_of_something_else_is_left_alone(story: Path, tmp_path: Path) -> None:

@@ -37,6 +37,8 @@ from persllm.store import disk_trouble, replace_json
 
 JOURNAL = "ingest.json"
 WORKSHOP = ".ingesting"
+READY = "ready"
+"""In a workshop: all files of the addition are there, and may be moved."""
 
 
 class Journal(Record):
@@ -56,6 +58,7 @@ class Folder:
 
     def __init__(self, path: Path, request: Request):
         self.path, self.request = path, request
+        self.finish()
         self.journal: Journal | None = None
         self.settings: PersonaSettings | None = None
         if (path / "persona.yaml").is_file():
@@ -119,14 +122,16 @@ class Folder:
             try:
                 self.fill(workshop, plan, unsure, dropped, stages, person)
                 if self.settings:
-                    self.add(workshop)
+                    (workshop / READY).touch()
+                    self.finish()
                 else:
                     verdict = diagnosis(workshop)
                     self.path.parent.mkdir(parents=True, exist_ok=True)
                     os.replace(workshop, self.path)
                     return result.model_copy(update=verdict)
             finally:
-                shutil.rmtree(workshop, ignore_errors=True)
+                if not (workshop / READY).is_file():
+                    shutil.rmtree(workshop, ignore_errors=True)
         return result.model_copy(update=diagnosis(self.path))
 
     def result(self, plan, placed, unsure, dropped, new, found, stages: Stages, person: Person) -> Ingested:
@@ -164,13 +169,18 @@ class Folder:
         )  # fmt: skip
         replace_json(place / JOURNAL, journal.model_dump())
 
-    def add(self, workshop: Path) -> None:
-        """Move the files of an addition into the folder, the journal last."""
-        files = sorted((file for file in workshop.rglob("*") if file.is_file()), key=lambda file: file.name == JOURNAL)
-        for file in files:
-            target = self.path / file.relative_to(workshop)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(file, target)
+    def finish(self) -> None:
+        """Move the files of an addition into the folder, the journal last; also one that was interrupted."""
+        workshop = self.path / WORKSHOP
+        if not (workshop / READY).is_file():
+            return
+        with disk_trouble(self.path):
+            files = [file for file in workshop.rglob("*") if file.is_file() and file.name != READY]
+            for file in sorted(files, key=lambda file: file.name == JOURNAL):
+                target = self.path / file.relative_to(workshop)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                os.replace(file, target)
+            shutil.rmtree(workshop)
 
 
 class Plan:
