@@ -109,6 +109,8 @@ def test_kappa_by_hand() -> None:
     assert told.low < 0.4 < told.high
     alike = agreement([Verified(item=str(i), kept=True, verdict=verdict) for i in range(9)], "m")
     assert (alike.agreement, alike.kappa, alike.low) == (1.0, None, None)
+    never_rejected = agreement([Verified(item=str(i), kept=True, verdict=(verdict, bad)[i % 2]) for i in range(8)], "m")
+    assert (never_rejected.agreement, never_rejected.kappa) == (0.5, None)
     nothing = agreement([Verified(item="x", kept=True, verdict=None, reason="call failed")], "m")
     assert (nothing.n, nothing.unscored, nothing.agreement, nothing.kappa) == (0, 1, None, None)
 

@@ -117,6 +117,6 @@ class Case:
         """A limit in words, in the unit of the language."""
         return round(words * CHARACTERS_PER_WORD) if self.code == "zh" else words
 
-    def lists(self, kinds: Collection[str]) -> bool:
+    def of_kind(self, kinds: Collection[str]) -> bool:
         """Whether the conversation is of one of these kinds."""
         return self.conversation.kind in kinds

@@ -12,7 +12,7 @@ from persllm.records import Material
 
 def copied(case: Case) -> str:
     """The longest run of a material's words, if it is longer than the limit and makes up more of the answer than it may."""
-    if case.lists(("exchange",)):
+    if case.of_kind(("exchange",)):
         return ""
     if copies(case.answer, case.conversation.messages[-2].content, case.code):
         return f"the question: {case.answer[:120]}"

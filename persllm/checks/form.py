@@ -127,14 +127,14 @@ def too_short(case: Case) -> str:
     """Fewer words than the limit; what the person really said may be short."""
     count = len(case.words(case.answer))
     limit = case.settings.shortest_words
-    return f"{count} of at least {limit}: {case.answer[:60]}" if count < limit and not case.lists(("exchange",)) else ""
+    return f"{count} of at least {limit}: {case.answer[:60]}" if count < limit and not case.of_kind(("exchange",)) else ""
 
 
 def too_long(case: Case) -> str:
     """More words than the limit; what the person really said may be long."""
     count = len(case.words(case.answer))
     limit = case.limit(case.settings.longest_words)
-    return f"{count} of at most {limit}" if count > limit and not case.lists(("exchange",)) else ""
+    return f"{count} of at most {limit}" if count > limit and not case.of_kind(("exchange",)) else ""
 
 
 def wrong_language(case: Case) -> str:

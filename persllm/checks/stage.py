@@ -20,7 +20,7 @@ def out_of_stage(case: Case) -> str:
 def later_evidence(case: Case) -> str:
     """An answer that rests on a material of a later stage; a question about the future may."""
     persona, order = case.known.persona, case.known.persona.order(case.known.stage.id)
-    if case.lists(("future",)):
+    if case.of_kind(("future",)):
         return ""
     later = next((m for m in case.evidence if m.stage is not None and persona.order(m.stage) > order), None)
     return f"rests on {later.source} of the later stage {later.stage}" if later else ""

@@ -160,12 +160,13 @@ def agreement(verified: Sequence[Verified], model: str, seed: int = 0) -> Agreem
 
 
 def kappa_of(counts: np.ndarray) -> float:
-    """Cohen's kappa of the four counts (both yes, yes and no, no and yes, both no) in the last axis; nan if chance says it all."""
+    """Cohen's kappa of the four counts (both yes, yes and no, no and yes, both no) in the last axis; nan if a side says one thing only."""
     shares = counts / np.maximum(counts.sum(axis=-1, keepdims=True), 1)
     yes, no = shares[..., 0] + shares[..., 1], shares[..., 0] + shares[..., 2]
     chance = yes * no + (1 - yes) * (1 - no)
+    told = (yes > 0) & (yes < 1) & (no > 0) & (no < 1)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(chance < 1, (shares[..., 0] + shares[..., 3] - chance) / (1 - chance), np.nan)[()]
+        return np.where(told, (shares[..., 0] + shares[..., 3] - chance) / (1 - chance), np.nan)[()]
 
 
 def kappa_interval(counts: np.ndarray, seed: int) -> tuple[float, float]:
