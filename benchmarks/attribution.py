@@ -30,6 +30,8 @@ from persllm.novels.quotations import find_pieces  # noqa: E402
 from persllm.novels.rules import Reading  # noqa: E402
 from persllm.statistics import wilson  # noqa: E402
 
+IN_PDNC = {"emma", "alices", "age_of_innocence", "thursday", "oliver", "invisible", "dorian", "room_with", "anne_of"}
+"""Words of the file names of LitBank's books that are in PDNC too."""
 NEAR = 2
 """Characters by which the begin of a found quotation may differ from the annotated one."""
 
@@ -203,6 +205,7 @@ def main() -> None:
     parser.add_argument("novels", type=Path, help="folder that holds pdnc/ and litbank/")
     parser.add_argument("--build-only", action="store_true", help="leave the novels kept apart alone")
     parser.add_argument("--json", type=Path, help="write the figures there too")
+    parser.add_argument("--litbank-every", type=int, default=1, help="read only each n-th book of LitBank")
     options = parser.parse_args()
     parts = [("Build novels (seen: not a test)", BUILD)] + ([] if options.build_only else [("Novels kept apart", APART)])
     result = {}
@@ -216,10 +219,7 @@ def main() -> None:
             for n in novels
         }  # fmt: skip
     if not options.build_only:
-        outside = litbank_outcomes(
-            options.novels / "litbank",
-            {"emma", "alices", "age_of_innocence", "thursday", "oliver", "invisible", "dorian", "room_with", "anne_of"},
-        )
+        outside = litbank_outcomes(options.novels / "litbank", IN_PDNC, options.litbank_every)
         said = [one for one in outside if one.answered]
         print(f"\nLitBank, {len({one.book for one in outside})} other novels, quotations by somebody with a name: {len(outside)}")
         print(f"coverage {len(said) / len(outside):.1%}, precision {share(sum(one.right for one in said), len(said))}")

@@ -32,10 +32,10 @@ def letters(text: str) -> str:
     return re.sub(r"[^a-z]", "", text.lower())
 
 
-def litbank_outcomes(folder: Path, without: set[str]) -> list[Outside]:
-    """All quotations of books whose file name holds none of the words `without`."""
+def litbank_outcomes(folder: Path, without: set[str], every: int = 1) -> list[Outside]:
+    """The quotations of each `every`-th file, without books whose file name holds one of the words `without`."""
     found: list[Outside] = []
-    for file in sorted((folder / "quotations" / "tsv").glob("*_brat.ann")):
+    for file in sorted((folder / "quotations" / "tsv").glob("*_brat.ann"))[::every]:
         stem = file.name.removesuffix("_brat.ann")
         original = folder / "original" / f"{stem}.txt"
         if file.stat().st_size and original.is_file() and not any(word in stem for word in without):
