@@ -82,3 +82,7 @@ JOURNEY ?= $(firstword $(wildcard $(NOVELS)/chinese/*.txt))
 bench-attribution: install ## who said it: a table by novel with intervals and baselines
 	$(BIN)/python benchmarks/attribution.py $(NOVELS)
 	$(BIN)/python benchmarks/chinese_attribution.py $(JOURNEY)
+
+.PHONY: walkthrough
+walkthrough: install ## docs/novels.md from the novel to the trained character, as a test; needs the shared data
+	PERSLLM_WALKTHROUGH=1 $(BIN)/python -m pytest -q tests/test_novels_walkthrough.py

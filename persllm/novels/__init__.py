@@ -3,7 +3,7 @@
     prose passages -> quotations -> characters (names joined) -> turns and cues -> ranked speakers -> utterance passages
 
 English and Chinese, without a model by rules that leave open what is not sure, or with a chat model behind the same
-interface. docs/design/novels.md says why it is made so.
+interface. docs/novels.md shows it on a book, docs/design/novels.md says why it is made so.
 """
 
 from persllm.novels.book import Attribution, Character
