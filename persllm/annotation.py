@@ -5,6 +5,7 @@ one chance of repair from the caller. Limits: the rules see form, language and s
 whether an answer is true to the material they cannot see.
 """
 
+import json
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -119,6 +120,17 @@ class Restyled(Record):
     known: bool
     """Whether the person could know it."""
     text: str
+
+
+def schema(kind: type[Record]) -> str:
+    """The JSON schema of a reply, strict: every field is owed, nothing else is allowed."""
+    tree = kind.model_json_schema()
+    for part in (tree, *tree.get("$defs", {}).values()):
+        if "properties" in part:
+            part["required"] = list(part["properties"])
+            for field in part["properties"].values():
+                field.pop("default", None)
+    return json.dumps(tree, sort_keys=True)
 
 
 def read_json(text: str, kind: type[R]) -> R:

@@ -10,9 +10,11 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+from persllm import general, styling
 from persllm.chat import ApiModel, ChatModel, Ledger, ReplyCache
 from persllm.config import Recipe
 from persllm.construct_llm import LlmConstructor
+from persllm.construct_llm.scene import Scene
 from persllm.materials import held_out_materials
 from persllm.privacy import guarded
 from persllm.records import Material, Persona, Question, Record
@@ -73,9 +75,30 @@ class Construction:
     def from_here(self, step: str) -> Iterator[Callable[[list[Any]], Outcomes]]:
         """The LLM constructor in this process."""
         settings = self.recipe.constructor
-        with closing(self.ledger(step)) as accounts, closing(ReplyCache(self.kept)) as kept:
-            model = self.guarded(ApiModel(settings.api, kept, settings.apis, accounts))
+        with self.annotator(step) as model:
             yield self.of_each_person(lambda persona: LlmConstructor(persona, self.materials, settings, model, self.held), step)
+
+    @contextmanager
+    def annotator(self, step: str) -> Iterator[ChatModel]:
+        """The model that is asked, with its accounts and kept replies."""
+        settings = self.recipe.constructor
+        with closing(self.ledger(step)) as accounts, closing(ReplyCache(self.kept)) as kept:
+            yield self.guarded(ApiModel(settings.api, kept, settings.apis, accounts))
+
+    def stylise(self, folder: StepFolder) -> dict[str, Any]:
+        """General conversations told anew in each person's voice, below the step's folder; returns facts for step.json."""
+        settings, step = self.recipe.constructor, folder.path.name
+        if not settings.stylised:
+            return {}
+        talk = general.talk(self.recipe.mixture.general_files, self.personas)
+        if settings.engine == "extractive":
+            plain = {persona.id: styling.PlainStylist(persona) for persona in self.personas}
+            return {"stylised": styling.fill(folder, plain, self.personas, talk, settings.stylised)}
+        with self.annotator(step) as model:
+            scenes = {persona.id: Scene(persona, self.materials, settings, self.held) for persona in self.personas}
+            stylists = {name: styling.LlmStylist(scene, model) for name, scene in scenes.items()}
+            made = styling.fill(folder, stylists, self.personas, talk, settings.stylised)
+        return {"stylised": made, **self.spent(step)}
 
     def guarded(self, model: ChatModel) -> ChatModel:
         """The annotator, behind masks if personal data must not reach it. Every call of a step goes through one such model."""

@@ -48,8 +48,8 @@ def make_dataset(
     ]
     trained, more = without_near_duplicates(trained, mixture.near_duplicate)
     asked, leaks = without_leaks(asked, trained, mixture.near_duplicate)
-    general_train = [c for c in general if not is_held_out(c)]
-    general_test = [c for c in general if is_held_out(c)]
+    general_train = [c for c in general if c.persona or not is_held_out(c)]
+    general_test = [c for c in general if not c.persona and is_held_out(c)]
     items = [
         *test_items(asked, trained, personas, held, mixture.test_items_per_set, seed),
         *general_items(general_test, mixture.test_items_per_set),
@@ -126,17 +126,20 @@ def without_leaks(
 
 
 def mix(trained: Sequence[Conversation], general: Sequence[Conversation], settings: MixtureSettings, seed: int) -> list[Conversation]:
-    """Personified conversations repeated, a share of them with analysis, and general ones, in a shuffled order."""
+    """Personified conversations repeated, a share of them with analysis, and general ones, plain and stylised, in a shuffled order."""
     mixed: list[tuple[str, Conversation]] = []
     for turn in range(settings.repeat):
         for conversation in trained:
             draw = fingerprint([seed, turn, conversation.identity])
             keeps = int(draw[:8], 16) / 16**8 < settings.chain_of_thought
             mixed.append((draw, conversation if keeps else without_thought(conversation)))
-    wanted = round(settings.general * len(mixed))
-    for place in range(wanted if general else 0):
-        turn, rest = divmod(place, len(general))
-        mixed.append((fingerprint([seed, "general", turn, general[rest].identity]), general[rest]))
+    personified = len(mixed)
+    plain = [c for c in general if not c.persona]
+    stylised = sorted((c for c in general if c.persona), key=lambda c: fingerprint([seed, "stylised", c.identity]))
+    for members, share in ((plain, settings.general), (stylised, settings.stylised)):
+        for place in range(round(share * personified) if members else 0):
+            turn, rest = divmod(place, len(members))
+            mixed.append((fingerprint([seed, "general", turn, members[rest].identity]), members[rest]))
     return [conversation for _, conversation in sorted(mixed, key=lambda pair: pair[0])]
 
 

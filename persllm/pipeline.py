@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import persllm
-from persllm import checks, dataset, general, materials, pairs
+from persllm import checks, dataset, general, materials, pairs, styling
 from persllm.chat.ledger import check_prices
 from persllm.checks.marks import marks_fingerprint
 from persllm.config import AddressSettings, Recipe
@@ -101,8 +101,9 @@ def raise_questions(work: Work) -> dict[str, Any]:
 def answer_questions(work: Work) -> dict[str, Any]:
     """Every question answered in role from the materials."""
     questions = work.run.step("2-questions").records(Question)
-    done = construction_of(work).answer_questions(questions, work.folder, work.progress)
-    return {"conversations": len(work.folder.records(Conversation)), **done}
+    construction = construction_of(work)
+    done = construction.answer_questions(questions, work.folder, work.progress)
+    return {"conversations": len(work.folder.records(Conversation)), **done, **construction.stylise(work.folder)}
 
 
 def construction_of(work: Work) -> Construction:
@@ -113,14 +114,13 @@ def construction_of(work: Work) -> Construction:
 def make_dataset(work: Work) -> dict[str, Any]:
     """Reject, deduplicate, split by material, mix with general conversations."""
     conversations = work.run.step("3-answers").records(Conversation)
-    files = [Path(file) for file in work.recipe.mixture.general_files] or general.bundled_files({p.language for p in work.personas})
     questions = work.run.step("2-questions").records(Question)
     checker = checks.Checker(work.personas, work.materials, questions, work.recipe.checks)
     made = dataset.make_dataset(
         conversations,
         work.materials,
         work.personas,
-        general.read_general(files),
+        [*general.talk(work.recipe.mixture.general_files, work.personas), *styling.stylised_of(work.run.step("3-answers"))],
         work.recipe.mixture,
         work.recipe.seed,
         checker,
@@ -229,9 +229,13 @@ def constructor_settings(recipe: Recipe) -> dict[str, Any]:
     """Settings and wordings of the constructor; where the annotator stands and how fast it is asked changes nothing."""
     constructor = recipe.constructor.model_dump(mode="json", exclude=WAYS["constructor"])
     extractive = recipe.constructor.engine == "extractive"
-    texts = wordings_fingerprint() if extractive else prompts_fingerprint(without=("prompted", "remembered", "classify", "verify"))
+    texts = wordings_fingerprint()
+    if not extractive:
+        texts = fingerprint([texts, prompts_fingerprint(without=("prompted", "remembered", "classify", "verify"))])
+    talk = recipe.mixture.general_files if recipe.constructor.stylised else ()
+    held_out = None if extractive else recipe.mixture.held_out_materials
     masks = {} if extractive else {"privacy": recipe.privacy.model_dump(mode="json", exclude=WAYS["privacy"])}
-    return {"constructor": constructor, "texts": texts, "held_out": None if extractive else recipe.mixture.held_out_materials, **masks}
+    return {"constructor": constructor, "texts": texts, "held_out": held_out, "general": list(talk), **masks}
 
 
 def dataset_settings(recipe: Recipe) -> dict[str, Any]:

@@ -218,17 +218,65 @@ def entries(asked: Asked, prompt: str) -> list[dict]:
     return [{"text": text(i, "matter")} for i in range(count)]
 
 
+OPENINGS = {
+    "en": ["Well now.", "I will tell you.", "As I see it,", "You ask me that.", "Hm.", "Listen.", "Let me think.", "Good."],
+    "zh": ["说来话长。", "我告诉你。", "依我看，", "你问起这个。", "嗯。", "你听着。", "让我想想。", "好。"],
+}
+CLOSINGS = {
+    "en": [
+        "So I hold it.",
+        "That is what I say.",
+        "I keep to that.",
+        "You may ask again.",
+        "Such is my mind.",
+        "I say no more of it.",
+        "That is my way.",
+    ],
+    "zh": ["我就是这样看的。", "话就说到这里。", "我一向如此。", "你再来问吧。", "这是我的心里话。", "别的我不多说。", "这是我的脾气。"],
+}
+MANNERS = {
+    "en": {"This rests on an error": "No, that is wrong.", "rests on is true": "Yes, so it is.", "nothing of that has come about": "I know nothing of that."},
+    "zh": {"这话有错": "不，这话不对。", "依据的是实情": "对，是这样。", "还没有这样的事": "这个我不知道。"},
+}  # fmt: skip
+"""How an answer to each kind begins, found by the words of the prompt."""
+
+
 def plausible(asked: Asked) -> str:
-    """A reply in the form asked for, whose answers are sentences of the materials shown, so that they differ."""
-    prompt, system = asked.messages[-1][1], asked.messages[0][1]
+    """A reply in the form asked for that a careful model might give: what it says stands in what it was told."""
+    code, prompt, number = asked.code, asked.messages[-1][1], asked.number
     if '"known"' in prompt:
-        text = PROSE[asked.code][asked.number % 4]
-        return json.dumps({"known": asked.number % 3 > 0, "text": f"{text} {asked.number % 997}."}, ensure_ascii=False)
-    marks = re.findall(r"^\[[^\]]+\]", prompt, re.MULTILINE)
-    if not marks:
-        return write(Asked(messages=(asked.messages[0], asked.messages[-1]), turn=asked.turn, body=asked.body))
-    shown = [
-        s.strip() for block in re.findall(r"^## .*\n(.+)", system, re.MULTILINE) for s in re.split(r"(?<=[.。])\s*", block) if len(s) > 8
-    ]
-    chosen = [shown[(asked.number // 7**i) % len(shown)] for i in range(3)] if shown else PROSE[asked.code]
-    return "\n".join(f"{mark} {word} {asked.number % (89 + i)}." for i, (mark, word) in enumerate(zip(marks, chosen, strict=False)))
+        return json.dumps(
+            {"known": number % 3 > 0, "text": f"{OPENINGS[code][number % 8]} {CLOSINGS[code][number % 7]}"}, ensure_ascii=False
+        )
+    if '{"inputs"' in prompt:
+        made = entries(Asked(messages=asked.messages, turn=0, body={}), prompt)
+        return json.dumps({"inputs": [sensible(entry, prompt, code) for entry in made]}, ensure_ascii=False)
+    manner = next((begins for words, begins in MANNERS[code].items() if words in prompt), "")
+    opening, closing = OPENINGS[code][len(asked.messages) // 2 % 8], CLOSINGS[code][number // 8 % 7]  # no turn like another
+    truth = re.search(r"^(?:The truth is: |实情是：|What this rests on is true: |这话所依据的是实情：)(.+)$", prompt, re.MULTILINE)
+    said = truth[1] if truth else sentence_shown(asked.messages[0][1], number // 56)
+    answer = f"{manner} {closing}" if manner and not truth else f"{manner} {opening} {said} {closing}"
+    wrong = f"{MANNERS[code]['rests on is true' if code == 'en' else '依据的是实情'] if manner else ''} {closing}"
+    thought = f"{opening} {closing}"
+    return "\n".join(
+        f"{mark} {text.strip()}" for mark, text in zip(re.findall(r"^\[[^\]]+\]", prompt, re.MULTILINE), (thought, answer, wrong))
+    )
+
+
+def sentence_shown(system: str, number: int) -> str:
+    """A sentence that is told in the system message, without the names of speakers; turned to the first person by hand."""
+    shown = [s for block in re.findall(r"^## .*\n(.+)", system, re.MULTILINE) for s in re.findall(r"[^.。!?？！:：]{8,}[.。]", block)]
+    name = re.search(r"^You are ([^,]+),|^你就是(.+?)，", system)
+    said = shown[number % len(shown)].strip() if shown else ""
+    return said.replace(next(filter(None, name.groups())), "I" if name[1] else "我") if name else said
+
+
+def sensible(entry: dict, prompt: str, code: str) -> dict:
+    """An entry whose truth stands in the material; its claim says the opposite of it."""
+    if "truth" not in entry:
+        return entry
+    block = re.search(r"^## .*\n(.+)", prompt, re.MULTILINE)
+    truth = re.findall(r"[^.。!?？！]{4,}[.。]", block[1] if block else "")
+    said = truth[len(entry["text"]) % len(truth)].strip() if truth else entry["truth"]
+    denied = f"It never was so that {said}" if code == "en" else f"从来没有这回事：{said}"
+    return {**entry, "truth": said, "claim": denied}

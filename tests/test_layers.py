@@ -18,8 +18,8 @@ chat embedding sources prompts store languages wordings general thought template
 materials machines material_files sketches facts spoken retrieval exchanges staging classification novels checks privacy judge base shared_base small_base gold statistics provenance tracing annotation trainers memory
 agent evidence cards talks metrics starter takers doctor
 listening
-construct_extractive construct_llm verification styling ingestion serve web study meeting dataset pairs training evaluation report
-cluster
+construct_extractive construct_llm verification ingestion serve web study meeting dataset pairs training evaluation report
+cluster styling
 construction forecast
 pipeline
 show improve outlook forgetting exporting

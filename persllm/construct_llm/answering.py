@@ -6,7 +6,7 @@ as the input says; an ordinary talk goes on with what the model lets the other o
 
 from collections.abc import Collection, Generator, Sequence
 
-from persllm.annotation import NextInputs, fault_of_answer, fault_of_input, marks, read_inputs, read_sections
+from persllm.annotation import NextInputs, fault_of_answer, fault_of_input, marks, read_inputs, read_sections, schema
 from persllm.construct_llm.carrying import CALL_FAILED, Job
 from persllm.construct_llm.examples import Examples
 from persllm.construct_llm.orders import MOVES, chance
@@ -70,6 +70,7 @@ class Answering:
         stage = scene.told_stage(scene.persona.stage(question.stage))
         system = scene.say("annotator", name=name, profile=scene.persona.profile, stage=stage)
         request = scene.request(("system", system), ("user", scene.say("follow", **words)))
+        request = request.model_copy(update={"json_schema": schema(NextInputs)})
         [reply] = yield [request]
         found = next_text(reply)
         if isinstance(found, ValueError) and reply.finish != "error":

@@ -7,7 +7,7 @@ ask for nothing else. Limits: by rule only the literal `unknown` phrases of pers
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from persllm.annotation import FutureInput, InductionInput, Inputs, OpinionInput, PlainInput, fault_of_input, read_inputs
+from persllm.annotation import FORMS, FutureInput, InductionInput, Inputs, OpinionInput, PlainInput, fault_of_input, read_inputs, schema
 from persllm.construct_llm.carrying import CALL_FAILED, Job
 from persllm.construct_llm.orders import Order, chance, orders_for
 from persllm.construct_llm.scene import Scene
@@ -85,7 +85,8 @@ class Raising:
             part for part in (scene.told_stage(call.stage), "" if call.kind == "future" else scene.told_later(call.stage)) if part
         )
         system = scene.say("annotator", name=name, profile=scene.persona.profile, stage=stage)
-        return scene.request(("system", system), ("user", scene.say(call.kind, **words)))
+        request = scene.request(("system", system), ("user", scene.say(call.kind, **words)))
+        return request.model_copy(update={"json_schema": schema(FORMS[call.kind])})
 
     def told(self, kind: str, order: Order) -> str:
         """An order in words."""

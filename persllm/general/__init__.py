@@ -5,10 +5,11 @@ is held out to measure that.
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from persllm.errors import MaterialError
-from persllm.records import Conversation, Message, fingerprint
+from persllm.records import Conversation, Message, Persona, fingerprint
 
 HERE = Path(__file__).parent
 
@@ -16,6 +17,11 @@ HERE = Path(__file__).parent
 def bundled_files(languages: set[str]) -> list[Path]:
     """The bundled files of some languages."""
     return sorted(file for code in languages for file in HERE.glob(f"*.{code}.jsonl"))
+
+
+def talk(files: Sequence[str], personas: Sequence[Persona]) -> list[Conversation]:
+    """The general conversations of the files, or the bundled ones in the languages of the persons."""
+    return read_general([Path(file) for file in files] or bundled_files({persona.language for persona in personas}))
 
 
 def read_general(files: list[Path]) -> list[Conversation]:
