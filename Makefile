@@ -86,3 +86,8 @@ bench-attribution: install ## who said it: a table by novel with intervals and b
 .PHONY: walkthrough
 walkthrough: install ## docs/novels.md from the novel to the trained character, as a test; needs the shared data
 	PERSLLM_WALKTHROUGH=1 $(BIN)/python -m pytest -q tests/test_novels_walkthrough.py
+
+.PHONY: check-ray
+check-ray: install ## the LLM constructor over a two-node Ray cluster on this machine, one node killed in the middle
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[ray]"
+	PERSLLM_RAY=1 RAY_USAGE_STATS_ENABLED=0 $(BIN)/python -m pytest -s tests/test_cluster.py

