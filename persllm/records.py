@@ -7,13 +7,13 @@ a hash of its content: equal content is the same thing, wherever it was made.
 import hashlib
 import json
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict
 
 MaterialKind = Literal["speech", "experience", "knowledge"]
 QuestionKind = Literal["exchange", "question", "opinion", "induction", "control", "future"]
-Contrast = Literal["stage", "persona", "induction", "control", "future"]
+Contrast = Literal["stage", "persona", "induction", "control", "future", "correction"]
 TestSet = Literal[
     "recall", "generalisation", "stage", "future", "past", "induction", "control", "paraphrase", "attitude",
     "knowledge", "shared", "general",
@@ -29,6 +29,12 @@ class Record(BaseModel):
     def identity(self) -> str:
         """First 16 hex digits of the SHA-256 of the record's canonical JSON."""
         return fingerprint(self.model_dump(mode="json"))
+
+    def model_copy(self, **changes: Any) -> Self:
+        """A copy with changes; it has an identity of its own."""
+        copy = super().model_copy(**changes)
+        copy.__dict__.pop("identity", None)
+        return copy
 
 
 def fingerprint(value: object) -> str:

@@ -25,6 +25,7 @@ VERBS = (
     runs.report,
     talk.chat,
     serving.serve,
+    serving.web,
 )
 """Every verb, in the order in which `--help` shows them."""
 

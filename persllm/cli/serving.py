@@ -1,4 +1,4 @@
-"""The verb that lets trained persons be asked over HTTP."""
+"""Verbs that let trained persons be asked over HTTP: an interface for programs, and a page."""
 
 import sys
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from persllm.cli.options import RunArgument
 from persllm.errors import ConfigError
 
 HostOption = Annotated[str, typer.Option(help="Address to listen at. Anything but the loopback needs a key.")]
@@ -61,3 +62,29 @@ def serve(
 
     with open_socket(host, port) as listener:
         run_server(app, listener, ready, backend)
+
+
+def web(
+    run: RunArgument,
+    host: HostOption = "127.0.0.1",
+    port: PortOption = 8020,
+    address: Annotated[str, typer.Option(help="Let the model at this OpenAI-compatible address answer.")] = "",
+    model: Annotated[str, typer.Option(help="The model's name at --address.")] = "",
+) -> None:
+    """A page with a time dial: one question to a person at every stage, to several persons, to trained and prompted models."""
+    from persllm.agent import Company
+    from persllm.config import ApiSettings
+    from persllm.listening import key_for, open_socket, run_server
+    from persllm.web.app import web_app
+
+    if bool(address) != bool(model):
+        raise ConfigError("--address URL and --model NAME belong together; give both, or none.")
+    company = Company(run, ApiSettings(url=address, model=model) if address else None)
+    key, fresh = key_for(host)
+
+    def ready(url: str) -> None:
+        print(f"{url}/?token={key}" if fresh else url, flush=True)
+        print("Answers are made by a model. Ctrl-C stops; corrections are kept in the run.", file=sys.stderr, flush=True)
+
+    with open_socket(host, port) as listener:
+        run_server(web_app(company, key), listener, ready)
