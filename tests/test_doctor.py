@@ -104,6 +104,16 @@ def test_likeness_of_sketches(text: str) -> None:
     assert like_earlier(np.array([sketch(whole), sketch("other"), sketch(whole + "!")])) == {2: 0}
 
 
+def test_personal_data_is_counted_and_warned_of(tmp_path: Path) -> None:
+    speech = [
+        [("Guest", "Where?"), ("Ada", "Write to ada.bell@example.org, or ring +44 20 7946 0958.")],
+        [("Guest", "When?"), ("Ada", "In 1801, at nine.")],
+    ]
+    found = examine(make(tmp_path / "ada", speech))
+    assert found.personal_data == {"mail": 1, "phone": 1}
+    assert any("personal data in the materials: 1 mail, 1 phone" in warning for warning in found.warnings)
+
+
 def test_complaints_come_before_a_verdict(starter: Path) -> None:
     (starter / "materials" / "old" / "speech.jsonl").write_text("{\n")
     with pytest.raises(MaterialError, match=r"speech\.jsonl, line 1: broken JSON"):
