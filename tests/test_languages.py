@@ -247,7 +247,7 @@ CUT = [
 ]
 
 
-@pytest.mark.parametrize("text, pieces", CUT)
+@pytest.mark.parametrize(("text", "pieces"), CUT)
 def test_a_title_or_an_initial_ends_no_english_sentence(text: str, pieces: int) -> None:
     found = en.sentences(text)
     assert (len(found), " ".join(found)) == (pieces, text)
