@@ -62,6 +62,10 @@ bench-construction: install ## calls against what a server allows; deduplication
 	$(BIN)/python benchmarks/construction.py duplicates --sizes $(SIZES)
 	$(BIN)/python benchmarks/construction.py pairs --sizes $(SIZES)
 
+.PHONY: bench-corrections
+bench-corrections: install ## what a new version learns from simulated corrections, right and wrong; needs runs/demo
+	$(BIN)/python benchmarks/corrections.py runs/demo
+
 .PHONY: check-browser
 check-browser: install ## pages in a real browser; needs Chromium and `pip install playwright`
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[browser]"

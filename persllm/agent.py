@@ -24,7 +24,7 @@ from persllm.prompts import prompt
 from persllm.records import Material, Message, Persona, Piece, Reply, Request, Sampling
 from persllm.retrieval import OBJECTIVE, Retriever
 from persllm.store import Run
-from persllm.takers import MANNERS, TRAINED, Manner, in_role, taker_named
+from persllm.takers import MANNERS, TRAINED, Manner, in_role, players
 from persllm.templates import defused
 
 KEPT_MESSAGES = 8
@@ -194,15 +194,14 @@ class Company:
         return self.personas[chosen]
 
     def takers(self, persona: str) -> dict[str, str]:
-        """Name of each taker that can play a person -> folder of its model; the best trained one first."""
-        named = (taker_named(name, self.recipe.mode, self.run, list(self.personas.values())) for name in (*reversed(TRAINED), *MANNERS))
-        return {taker.name: taker.models[persona] for taker in named if persona in taker.models}
+        """Name of each taker that can play a person -> folder of its model; the version in use, or else the best trained one, first."""
+        return players(self.run, self.recipe.mode, list(self.personas.values()), persona)
 
     def agent(self, persona: str = "", stage: str = "", taker: str = "", retrieval: bool = False, user: str = "") -> Agent:
         """A person, by default at the last stage and played by the best trained model; `user` names whose talks are remembered."""
         person = self.persona(persona)
         found = {} if self.address else self.takers(person.id)
-        name = taker or next((name for name in (*reversed(TRAINED),) if name in found), "" if not self.address else "dpo")
+        name = taker or next((name for name in found if name not in MANNERS), "dpo" if self.address else "")
         if not self.address and name not in found:
             wanted = f" named {taker}" if taker else ""
             raise RunError(f"{self.run.path}: no trained model of {person.id}{wanted}. Finish the run with persllm run.")

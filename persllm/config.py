@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from persllm.errors import ConfigError
+from persllm.improve_settings import ImproveSettings
 from persllm.parsing import Settings, apply_override, parse, read_yaml
 from persllm.privacy_settings import PrivacySettings
 
@@ -387,6 +388,7 @@ class Recipe(Settings):
     sft: SftSettings = SftSettings()
     dpo: DpoSettings = DpoSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
+    improve: ImproveSettings = ImproveSettings()
 
 
 def read_recipe(path: str | Path, overrides: tuple[str, ...] = ()) -> Recipe:

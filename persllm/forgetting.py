@@ -172,7 +172,10 @@ def resting(file: Path, materials: dict[str, str]) -> int:
 def models_of(run: Path, persons: set[str]) -> tuple[str, ...]:
     """The trained models of these persons: their own, or that of all."""
     names = ("cast", *sorted(persons))
-    return tuple(f"{step}/{name}/model" for step in ("5-sft", "7-dpo") for name in names if (run / step / name / "model").is_dir())
+    versions = sorted(str(folder.relative_to(run)) for folder in (run / "versions").glob("[0-9]*"))
+    return tuple(
+        f"{step}/{name}/model" for step in ("5-sft", "7-dpo", *versions) for name in names if (run / step / name / "model").is_dir()
+    )
 
 
 def told(found: Forgotten) -> Sequence[str]:

@@ -218,11 +218,12 @@ class Step:
 
 WAYS: dict[str, Any] = {
     "budget": True,
+    "improve": True,
     "privacy": {"local_only": True},
     "checks": {"verify": {"api": set(AddressSettings.model_fields) - {"model"}}},
     "constructor": {"apis": True, "runner": True, "shards": True, "api": set(AddressSettings.model_fields) - {"model"}},
 }
-"""Settings that say where, how fast and for how much the annotator is asked: they change no result and may change within a run."""
+"""Settings that say where, how fast and for how much the annotator is asked, and how versions are made later: they change no result and may change within a run."""
 
 
 def constructor_settings(recipe: Recipe) -> dict[str, Any]:

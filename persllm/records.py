@@ -16,7 +16,7 @@ QuestionKind = Literal["exchange", "question", "opinion", "induction", "control"
 Contrast = Literal["stage", "persona", "induction", "control", "future", "correction"]
 TestSet = Literal[
     "recall", "generalisation", "stage", "future", "past", "induction", "control", "paraphrase", "attitude",
-    "knowledge", "shared", "general",
+    "knowledge", "shared", "general", "correction",
 ]  # fmt: skip
 
 

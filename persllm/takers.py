@@ -14,6 +14,7 @@ from persllm.config import Recipe
 from persllm.prompts import prompt
 from persllm.records import Message, Persona, Reply, Request, Sampling
 from persllm.store import Run
+from persllm.versions import current_number, version_models
 
 TRAINED = {"sft": "5-sft", "dpo": "7-dpo"}
 """Trained taker -> the step that makes it."""
@@ -87,6 +88,18 @@ def taker_named(name: str, mode: str, run: Run, personas: Sequence[Persona]) -> 
     else:
         models = {p: str(run.path / "0-base" / "model") for p in by_id}
     return Taker(name=name, manner=MANNERS.get(name, "trained"), personas=by_id, models=models)
+
+
+def players(run: Run, mode: str, personas: Sequence[Persona], persona: str) -> dict[str, str]:
+    """Name of each taker that can play a person -> folder of its model: the version in use, the run's own models, the best
+    first, then other versions (`v1`, `v2`, ...) and the base.
+    """
+    own = [taker_named(name, mode, run, personas) for name in (*reversed(TRAINED), *MANNERS)]
+    models = {taker.name: taker.models[persona] for taker in own if persona in taker.models}
+    made, in_use = version_models(run, persona), f"v{current_number(run)}"
+    first = {in_use: made[in_use]} if in_use in made else {}
+    trained = {name: folder for name, folder in models.items() if name in TRAINED}
+    return {**first, **trained, **made, **models}
 
 
 def open_local(folder: str, threads: int) -> Examinee:

@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import typer
 
-from persllm.cli import exports, persona, runs, serving, studying, talk
+from persllm.cli import exports, improve, persona, runs, serving, studying, talk
 from persllm.errors import PersllmError
 
 VERBS = (
@@ -24,6 +24,7 @@ VERBS = (
     runs.evaluate,
     runs.report,
     talk.chat,
+    improve.improve,
     serving.serve,
     serving.web,
 )

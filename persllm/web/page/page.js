@@ -34,7 +34,7 @@ function problem(text) {
 
 const person = () => state.persons[state.person];
 const stageOf = (who) => state.stage[who.id] ?? who.stages.length - 1;
-const takerName = (taker) => say(`taker_${taker}`);
+const takerName = (taker) => (/^v\d+$/.test(taker) ? `${say("taker_version")} ${taker.slice(1)}` : say(`taker_${taker}`));
 
 function wantedSeats() {
   const who = person();
