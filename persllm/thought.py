@@ -1,7 +1,6 @@
 """The analysis before an answer, as one text: `[Analysis] ... [Response] ...` (paper section 3.2), and back.
 
-Limits: the marks are plain text; a model that writes them in the middle of its speech is read as if it had
-begun there.
+Limits: the marks are plain text; in the middle of a speech they stay what a model wrote.
 """
 
 import re
@@ -11,6 +10,9 @@ from persllm.records import Message
 MARKS = {"en": ("[Analysis]", "[Response]"), "zh": ("[分析]", "[回应]")}
 """How analysis and response are marked, by language."""
 WRITTEN = re.compile(r"^\s*(?:\[Analysis\]|\[分析\])(?P<thought>.*?)(?:(?:\[Response\]|\[回应\])(?P<text>.*))?$", re.DOTALL)
+
+STRAY = re.compile(r"^\s*(?:\[Response\]|\[回应\])")
+"""The second mark at the head of a speech that no analysis stands before: no part of what is said."""
 
 
 def written(message: Message, language: str = "en") -> str:
@@ -25,7 +27,7 @@ def parted(text: str) -> tuple[str, str]:
     """(analysis, speech) of a written text; without marks all of it is speech, without the second mark nothing is."""
     found = WRITTEN.match(text)
     if not found:
-        return "", text.strip()
+        return "", STRAY.sub("", text).strip()
     return found["thought"].strip(), (found["text"] or "").strip()
 
 

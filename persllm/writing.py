@@ -59,7 +59,7 @@ class Writing:
 
     def settled(self) -> tuple[str, str]:
         """(analysis, speech) as far as no later token can change them."""
-        if might_become(self.raw.lstrip(), [analysis for analysis, _ in MARKS.values()]):
+        if might_become(self.raw.lstrip(), [mark for pair in MARKS.values() for mark in pair]):
             return "", ""
         thought, text = parted(self.raw)
         responses = [response for _, response in MARKS.values()]

@@ -19,13 +19,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
 from toy_base import ADA, BO
+from toy_run import build_run
 
-from persllm.agent import Agent
+from persllm.agent import Agent, Company
 from persllm.chat import ScriptedModel
 from persllm.listening import Limits, in_background
 from persllm.records import Piece, Reply
 from persllm.serve.app import Front, serve_app
 from persllm.serve.orders import Order
+from persllm.web.app import web_app
 
 EXAMPLES = int(os.environ.get("PERSLLM_FUZZ", "10"))
 HURRY = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
@@ -75,7 +77,16 @@ def address() -> Iterator[str]:
         yield url
 
 
-def test_no_answer_that_the_description_does_not_know(address: str) -> None:
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    company = Company(build_run(tmp_path_factory.mktemp("page")), opener=lambda folder: ScriptedModel(lambda request: "Yes."))
+    with in_background(web_app(company)) as url:
+        yield url
+
+
+@pytest.mark.parametrize("served", ["address", "page"])
+def test_no_answer_that_the_description_does_not_know(served: str, request: pytest.FixtureRequest) -> None:
+    address = request.getfixturevalue(served)
     schemathesis = pytest.importorskip("schemathesis", reason="needs schemathesis: pip install persllm[browser]")
     tried = 0
     for found in schemathesis.openapi.from_url(f"{address}/openapi.json").get_all_operations():

@@ -230,3 +230,31 @@ def test_a_chinese_person_is_asked_in_chinese() -> None:
     false = [c for c in made if c.form == "wrong_era" and c.kind == "induction" and "青石镇" in c.answer.content]
     assert false
     assert all("你在1160年离开了青石镇" in c.messages[-2].content and c.answer.content.endswith("我在1151年离开了青石镇。") for c in false)
+
+
+CUT = [
+    ("Mr. Knightley came. Mrs. Weston and Dr. Brand did not.", 2),
+    ("It was Lieut. Brand, of St. John, and Messrs. Holm vs. Lund.", 1),
+    ("I met Mr. Weston, Esq. of the hill, at 5 p.m. on Monday. He ran.", 2),
+    ("She saw J. K. Lorn. He ran.", 2),
+    ("It was I. Karl knew it.", 2),
+    ("We took plan B. It failed.", 2),
+    ("_Mr. Lorn_ came. He ran.", 2),
+    ("MR. LORN came.", 1),
+    ("See No. 5. No. He ran.", 3),
+    ("I... there was a plank. It gave way.", 2),
+    ("Oh! if only he knew.", 1),
+]
+
+
+@pytest.mark.parametrize(("text", "pieces"), CUT)
+def test_a_title_or_an_initial_ends_no_english_sentence(text: str, pieces: int) -> None:
+    found = en.sentences(text)
+    assert (len(found), " ".join(found)) == (pieces, text)
+
+
+def test_a_gap_takes_the_title_with_the_name_and_the_number_whole() -> None:
+    sentence = "Mr. Holm told me of 8,640 sheep at Mrs. Weston's mill, and of 12 more, 1.5 miles off."
+    found = [(span.kind, span.text) for span in en.spans(sentence, HANNE)]
+    assert found == [("name", "Mr. Holm"), ("number", "8,640"), ("name", "Mrs. Weston"), ("number", "12")]
+    assert en.second_person("Mr. Holm told me of it.") == "Mr. Holm told you of it"

@@ -30,7 +30,7 @@ SCRIPT = runpy.run_path(str(ROOT / "scripts" / "write_readme_samples.py"))
 
 def commands(page: Path, program: str) -> list[list[str]]:
     """The words of every command of a program in code blocks and code spans, without the program and comments."""
-    text = page.read_text(encoding="utf-8")
+    text = re.sub(r"\\\n\s*", "", page.read_text(encoding="utf-8"))  # a command that goes on in the next line
     lines = [line for _, block in FENCE.findall(text) for line in block.split("\n")]
     lines += [line for line in text.split("\n") if line.startswith("    ")]
     lines += re.findall(r"`([^`\n]+)`", FENCE.sub("", text))

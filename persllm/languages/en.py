@@ -11,7 +11,14 @@ import re
 from persllm.languages import Span, Who
 
 WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?|\d+(?:[.,]\d+)*")
-ABBREVIATION = re.compile(r"\b(?:Mr|Mrs|Ms|Dr|St|Prof|Capt|No|vol|Vol|op|Op|e\.g|i\.e|[A-Z])\.$")
+TITLES = "Mr|Mrs|Ms|Messrs|Mme|Mlle|Dr|St|Prof|Rev|Hon|Capt|Col|Gen|Lieut|Lt|Maj|Sergt|Sgt|Gov"
+TITLE = re.compile(rf"(?:{TITLES})\.")
+BEFORE_NAME = re.compile(rf"(?<![^\W_])(?i:{TITLES}|e\.g|i\.e|viz|vs)\.$")
+"""What never ends a sentence: a title, and what something follows."""
+BEFORE_NUMBER = re.compile(r"(?<![^\W_])(?:[Nn]os?|[Vv]ols?|[Oo]p|[Cc]h|[Ff]ig|pp?)\.$")
+BEFORE_SMALL = re.compile(r"(?<![^\W_])(?:Esq|Jr|Sr|Co|Bros|Inc|Ltd|etc|&c|[ap]\.m|A\.D|B\.C)\.[\"')\]]*$")
+"""What ends a sentence unless the next word begins small."""
+INITIAL = re.compile(r"(?:(?P<before>[\w.]+)\W+)?\b(?P<letter>[A-Z])\.$")
 MONTHS = "January|February|March|April|May|June|July|August|September|October|November|December"
 SEASON = "spring|summer|autumn|winter|midsummer|midwinter"
 YEAR = re.compile(
@@ -22,9 +29,11 @@ NUMBERS = (
     "nineteen twenty thirty forty fifty sixty seventy eighty ninety"
 ).split()
 DIGITS = "one|two|three|four|five|six|seven|eight|nine"
-NUMBER = re.compile(rf"\b(?i:{'|'.join(NUMBERS)})(?:-(?:{DIGITS}))?\b(?!-)|\b\d{{1,3}}\b")
+NUMBER = re.compile(rf"\b(?i:{'|'.join(NUMBERS)})(?:-(?:{DIGITS}))?\b(?!-)|(?<![\d.,])\b\d{{1,3}}(?:,\d{{3}})*\b(?![.,]?\d)")
 CAPITAL = "[A-ZÀ-ÖØ-Þ][a-zß-öø-ÿ]+"
-NAME = re.compile(rf"\b{CAPITAL}(?:(?: (?:of|the|van|von|de))? {CAPITAL})*\b")
+NAME = re.compile(rf"\b(?!(?:{TITLES})\.){CAPITAL}(?:(?: (?:of|the|van|von|de))? {CAPITAL})*\b")
+TITLED = re.compile(rf"(?:\b(?:{TITLES})\. )?(?:\b[A-Z]\. ?)*{NAME.pattern}")
+"""A name with what belongs before it, so that no gap parts `Mr.` from it."""
 PLACE_BEFORE = re.compile(r"\b(?:in|at|to|from|near|towards|across|above|below|into|outside|around) (?:the |old |lower |upper )*$")
 NOT_NAMES = set(
     "The A An In On At By For From With When While After Before During Every Each All Both Some No Not And But Or If "
@@ -76,14 +85,28 @@ def sentences(text: str) -> list[str]:
     flat = re.sub(r"\s+", " ", text).strip()
     for mark in re.finditer(r"[.!?]+[\"')\]]*(?= |$)", flat):
         piece = flat[start : mark.end()].strip()
-        goes_on = mark[0] != "." and flat[mark.end() + 1 : mark.end() + 2].islower()
-        if goes_on or (ABBREVIATION.search(piece) and mark.end() < len(flat)):
+        rest = flat[mark.end() :].lstrip()
+        if rest and ((mark[0] != "." and rest[0].islower()) or goes_on(piece, rest)):
             continue
         if piece:
             found.append(piece)
         start = mark.end()
     rest = flat[start:].strip()
     return [*found, rest] if rest else found
+
+
+def goes_on(piece: str, rest: str) -> bool:
+    """Whether a full stop after a piece belongs to an abbreviation or an initial, and the sentence goes on with the rest."""
+    if (
+        BEFORE_NAME.search(piece)
+        or (BEFORE_NUMBER.search(piece) and rest[0].isdigit())
+        or (BEFORE_SMALL.search(piece) and rest[0].islower())
+    ):
+        return True
+    initial = INITIAL.search(piece)
+    if not initial or re.split(r"\W", rest, maxsplit=1)[0] in NOT_NAMES:
+        return False
+    return initial["letter"] != "I" or not initial["before"] or not initial["before"].islower()
 
 
 def first_person(text: str, who: Who) -> list[str | None]:
@@ -213,7 +236,8 @@ def second_person(sentence: str) -> str:
     text = re.sub(r"\b(?:I|[Mm]e|[Mm]y|[Mm]ine|[Mm]yself|am)\b", lambda match: SECOND[match[0].lower()], text)
     text = text.rstrip(".!? ")
     first = text.split(" ", 1)[0].rstrip(",")
-    keep = first in {"I"} or (NAME.fullmatch(first.removesuffix("'s")) and first not in NOT_NAMES and not is_common(first))
+    keep = first == "I" or TITLE.fullmatch(first)
+    keep = keep or (NAME.fullmatch(first.removesuffix("'s")) and first not in NOT_NAMES and not is_common(first))
     return text if keep else text[:1].lower() + text[1:]
 
 
@@ -236,14 +260,23 @@ def spans(sentence: str, who: Who) -> list[Span]:
     for match in NUMBER.finditer(sentence):
         if not any(a <= match.start() < b for a, b in taken):
             found.append(Span(start=match.start(), end=match.end(), kind="number", text=match[0]))
-    for match in NAME.finditer(sentence):
+    for match in TITLED.finditer(sentence):
         first = match[0].split()[0]
         if match[0] in who.names or first in NOT_NAMES or any(a <= match.start() < b for a, b in taken):
             continue
-        if sentence[: match.start()].endswith("-") or (match.start() == 0 and match[0] not in who.known):
+        titled = bool(TITLE.match(first)) and first != "St."
+        if sentence[: match.start()].endswith("-") or (match.start() == 0 and not titled and match[0] not in who.known):
             continue
         before = sentence[: match.start()]
-        kind = "place" if PLACE_BEFORE.search(before) else "thing" if re.search(r"\b(?:the|a|an|old) $", before) else "name"
+        kind = (
+            "name"
+            if titled
+            else "place"
+            if PLACE_BEFORE.search(before)
+            else "thing"
+            if re.search(r"\b(?:the|a|an|old) $", before)
+            else "name"
+        )
         found.append(Span(start=match.start(), end=match.end(), kind=kind, text=match[0]))
     return sorted(found, key=lambda span: span.start)
 

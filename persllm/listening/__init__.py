@@ -12,10 +12,10 @@ Limits: no TLS (put a reverse proxy in front for that); a rate is counted per ad
 from persllm.listening.app import make_app
 from persllm.listening.guard import HEADERS, POLICY, Guard
 from persllm.listening.keys import KEY_VARIABLE, is_loopback, key_for
-from persllm.listening.refusals import Limits, Refused, error_body
+from persllm.listening.refusals import ErrorBody, Limits, Refused, error_body
 from persllm.listening.server import in_background, open_socket, run_server, url_of
 
 __all__ = [
-    "HEADERS", "KEY_VARIABLE", "POLICY", "Guard", "Limits", "Refused", "error_body", "in_background", "is_loopback", "key_for", "make_app",
+    "HEADERS", "KEY_VARIABLE", "POLICY", "ErrorBody", "Guard", "Limits", "Refused", "error_body", "in_background", "is_loopback", "key_for", "make_app",
     "open_socket", "run_server", "url_of",
 ]  # fmt: skip

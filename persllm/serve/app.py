@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from persllm.agent import Agent
-from persllm.listening import Guard, Limits, Refused, error_body, make_app
+from persllm.listening import ErrorBody, Guard, Limits, Refused, error_body, make_app
 from persllm.records import Piece, Reply, Sampling
 from persllm.serve import shapes
 from persllm.serve.names import Directory, Folder
@@ -113,7 +113,7 @@ def serve_app(front: Front, key: str = "", limits: Limits | None = None) -> Guar
     from fastapi import Request, Response
     from fastapi.responses import JSONResponse, StreamingResponse
 
-    errors = {code: {"model": shapes.ErrorBody} for code in (400, 401, 403, 404, 408, 413, 429, 500, 502, 503, 504)}
+    errors = {code: {"model": ErrorBody} for code in (400, 401, 403, 404, 408, 413, 429, 500, 502, 503, 504)}
     app, guard = make_app("persllm", key, limits)
 
     @app.get("/health")

@@ -72,7 +72,7 @@ class Asked(Known):
     top_p: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] | None = None
     max_tokens: Annotated[int, Field(ge=1, le=LONGEST)] | None = None
     max_completion_tokens: Annotated[int, Field(ge=1, le=LONGEST)] | None = None
-    seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
+    seed: Annotated[int, Field(ge=-(2**53) + 1, le=2**53 - 1)] | None = None
     stop: Annotated[str, Field(max_length=200)] | Annotated[list[Annotated[str, Field(max_length=200)]], Field(max_length=8)] | None = None
     stream: bool | None = False
     stream_options: StreamOptions | None = None
@@ -157,21 +157,6 @@ class ModelList(BaseModel):
 
     object: Literal["list"] = "list"
     data: list[ModelCard]
-
-
-class ErrorDetail(BaseModel):
-    """What went wrong."""
-
-    message: str
-    type: str
-    param: str | None = None
-    code: str | None = None
-
-
-class ErrorBody(BaseModel):
-    """An error."""
-
-    error: ErrorDetail
 
 
 def counted(reply: Reply) -> Counted:

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from persllm.agent import Company
 from persllm.errors import PersllmError
-from persllm.listening import Guard, Limits, make_app
+from persllm.listening import ErrorBody, Guard, Limits, make_app
 from persllm.records import Record
 from persllm.web.tables import LONGEST_QUESTION, MOST_SEATS, SeatWanted, Table, Tables
 
@@ -60,6 +60,8 @@ def web_app(company: Company, key: str = "", limits: Limits | None = None) -> Gu
 
     app, guard = make_app("persllm", key, limits or Limits(body_bytes=50_000))
     tables = Tables(company)
+    errors = {code: {"model": ErrorBody} for code in (400, 401, 403, 404, 408, 409, 413, 429, 500)}
+    told = {**errors, 200: {"content": {"application/x-ndjson": {"schema": {"type": "string"}}}}}
 
     for path, (name, media) in FILES.items():
         app.add_route(path, served((PAGE / name).read_text(encoding="utf-8"), media), methods=["GET"])
@@ -68,33 +70,33 @@ def web_app(company: Company, key: str = "", limits: Limits | None = None) -> Gu
     def health() -> dict[str, str]:
         return {"status": "ok"}
 
-    @app.get("/api/persons")
+    @app.get("/api/persons", responses={401: errors[401]})
     def persons() -> dict[str, Any]:
         return described(company, tables)
 
-    @app.post("/api/table")
+    @app.post("/api/table", responses=errors)
     def table(wanted: TableWanted) -> dict[str, Any]:
         return shown(tables.open(wanted.seats, wanted.blind))
 
-    @app.post("/api/say", response_class=StreamingResponse)
+    @app.post("/api/say", response_class=StreamingResponse, responses=told)
     def say(said: Said) -> Response:
         return lines(tables.say(tables.table(said.table), said.text))
 
-    @app.post("/api/again", response_class=StreamingResponse)
+    @app.post("/api/again", response_class=StreamingResponse, responses=told)
     def again(wanted: AtTable) -> Response:
         return lines(tables.say(tables.table(wanted.table), "", again=True))
 
-    @app.post("/api/reveal")
+    @app.post("/api/reveal", responses=errors)
     def reveal(wanted: AtTable) -> dict[str, Any]:
         opened = tables.table(wanted.table)
         tables.reveal(opened)
         return shown(opened)
 
-    @app.post("/api/nearest")
+    @app.post("/api/nearest", responses=errors)
     def nearest(wanted: AboutAnswer) -> dict[str, Any]:
         return {"passages": tables.nearest(tables.table(wanted.table), wanted.answer)}
 
-    @app.post("/api/judge")
+    @app.post("/api/judge", responses=errors)
     def judge(judged: Judged) -> dict[str, bool]:
         tables.judge(tables.table(judged.table), judged.answer, judged.kind, judged.better)
         return {"kept": True}

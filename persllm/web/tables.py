@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 
 from persllm.agent import Agent, Company
 from persllm.corrections import Correction, add_correction
-from persllm.errors import ConfigError
+from persllm.errors import PersllmError
 from persllm.evidence import Evidence
+from persllm.listening import Refused
 from persllm.records import Message, Piece, Record, Reply
 from persllm.store import now
 
@@ -80,13 +81,14 @@ class Tables:
         """One answer is written at a time: a model in memory serves one after the other."""
 
     def open(self, seats: Sequence[SeatWanted], blind: bool) -> Table:
-        """A new table; blind ones are shuffled. ConfigError for a person, stage or taker that is not there."""
-        if not 0 < len(seats) <= MOST_SEATS:
-            raise ConfigError(f"a table has 1 to {MOST_SEATS} seats, not {len(seats)}.")
+        """A new table; blind ones are shuffled. Refused with 404 for a person, stage or taker that is not there."""
         wanted = list(seats)
         if blind:
             random.SystemRandom().shuffle(wanted)
-        agents = [self.company.agent(seat.persona, seat.stage, seat.taker) for seat in wanted]
+        try:
+            agents = [self.company.agent(seat.persona, seat.stage, seat.taker) for seat in wanted]
+        except PersllmError as error:
+            raise Refused(404, str(error), "not_found") from None
         takers = [seat.taker or next(iter(self.takers(seat.persona)), "") for seat in wanted]
         table = Table(id=secrets.token_urlsafe(12), agents=agents, takers=takers, blind=blind)
         self.tables[table.id] = table
@@ -99,9 +101,9 @@ class Tables:
         return ["address"] if self.company.address else list(self.company.takers(persona))
 
     def table(self, name: str) -> Table:
-        """A table by its id. ConfigError if it was forgotten."""
+        """A table by its id. Refused if it was forgotten."""
         if name not in self.tables:
-            raise ConfigError("this talk is no longer kept; begin a new one.")
+            raise Refused(404, "this talk is no longer kept; begin a new one.", "not_found")
         self.tables.move_to_end(name)
         return self.tables[name]
 
@@ -130,15 +132,15 @@ class Tables:
         """The trained passages nearest to an answer, with file and line."""
         agent = table.agents[self.given(table, number).seat]
         if table.blind:
-            raise ConfigError("who sits here is not told yet.")
+            raise Refused(409, "who sits here is not told yet.", "blind")
         if agent.persona.id not in self.evidence:
             self.evidence[agent.persona.id] = Evidence.of_run(self.company.run, agent.persona.id)
         return [p.model_dump(mode="json") for p in self.evidence[agent.persona.id].nearest(table.answers[number].text, EVIDENCE)]
 
     def given(self, table: Table, number: str) -> Given:
-        """An answer by its number. ConfigError if there is none."""
+        """An answer by its number. Refused if there is none."""
         if number not in table.answers:
-            raise ConfigError("there is no such answer in this talk.")
+            raise Refused(404, "there is no such answer in this talk.", "not_found")
         return table.answers[number]
 
     def judge(self, table: Table, number: str, kind: str, better: str = "") -> None:
@@ -147,7 +149,7 @@ class Tables:
         chosen = self.given(table, better) if kind == "prefer" else None
         agent = table.agents[given.seat]
         if chosen and (chosen.prompt[-1] != given.prompt[-1] or self.place(table, chosen) != self.place(table, given)):
-            raise ConfigError("two answers can be compared if the same person was asked the same at the same stage.")
+            raise Refused(409, "two answers can be compared if the same person was asked the same at the same stage.", "not_comparable")
         add_correction(self.company.run, Correction(
             at=now(), kind=kind, persona=agent.persona.id, stage=agent.stage, taker=table.takers[given.seat], prompt=given.prompt, answer=given.text,
             better=chosen.text if chosen else better, better_taker=table.takers[chosen.seat] if chosen else "",
