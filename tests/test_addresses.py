@@ -196,7 +196,7 @@ def storm(asked: Asked) -> str:
 def test_two_thousand_through_a_storm_nothing_lost_nothing_doubled_each_failure_counted(tmp_path: Path) -> None:
     passing, lasting = {"429", "500", "cut", "cut body", "hang"}, {"empty", "html", "400"}
     with FakeServer(storm) as server:
-        settings = ApiSettings(url=server.url, model="fake", concurrency=64, retries=1, timeout=2.0, rest=0.01, break_after=200)
+        settings = ApiSettings(url=server.url, model="fake", concurrency=64, retries=1, timeout=6.0, rest=0.01, break_after=200)
         model = ApiModel(settings, tmp_path)
         asked = [request(f"What of {i}") for i in range(2000)]
         replies = list(model.replies(asked))

@@ -37,7 +37,7 @@ def first_only(fault: str):
 
 @pytest.mark.parametrize("fault", ["429", "500", "503", "cut", "cut body"])
 def test_what_may_pass_is_tried_again(fault: str) -> None:
-    with FakeServer(first_only(fault)) as server:
+    with FakeServer(first_only(fault), lambda asked: "Nobody thanked us for it.") as server:
         assert one(server) == Reply(text="Nobody thanked us for it.", usage=Usage(prompt_tokens=7, completion_tokens=3))
         assert server.requests == 2
 
@@ -103,7 +103,7 @@ def test_settings_that_cannot_work_are_refused(settings: dict, words: str) -> No
 
 @pytest.mark.parametrize("fault", ["thought", "inline thought"])
 def test_reasoning_is_kept_apart(fault: str) -> None:
-    with FakeServer(lambda asked: fault) as server:
+    with FakeServer(lambda asked: fault, lambda asked: "Nobody thanked us for it.") as server:
         reply = one(server)
     assert (reply.thought, reply.text) == ("Let me see.", "Nobody thanked us for it.")
 
