@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from persllm.ingestion import Ingested
+from persllm.ingestion.annotator import Asked
 
 
 def lines_of(made: Ingested) -> Iterator[str]:
@@ -17,6 +18,8 @@ def lines_of(made: Ingested) -> Iterator[str]:
         yield f"stage {stage}: {', '.join(f'{count} {kind}' for kind, count in sorted(kinds.items()))}"
     for reason in made.reasons:
         yield f"  proposed because: {reason}"
+    if made.asked:
+        yield told_asked(made.asked)
     if made.review:
         yield f"in doubt: {made.review} pieces wait in review.jsonl with the reason"
     for reason, count in made.dropped.items():
@@ -33,3 +36,13 @@ def lines_of(made: Ingested) -> Iterator[str]:
         yield f"{made.folder}: nothing new."
     else:
         yield f"{made.folder}: nothing was written (dry run)."
+
+
+def told_asked(asked: Asked) -> str:
+    """What asking the model came to, or would."""
+    if asked.planned_only:
+        return f"the model: {asked.calls} calls at most (nobody is asked in a dry run)"
+    return (
+        f"the model: {asked.calls} calls, {asked.kept} replies kept from earlier, {asked.failed} failed; it named {asked.speakers} speakers "
+        f"and told {asked.kinds} kinds that the rules had left open"
+    )

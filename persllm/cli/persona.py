@@ -1,12 +1,15 @@
 """Verbs about a persona folder: begin one, look whether it will be enough."""
 
+import contextlib
 import json
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
 
-from persllm.cli.options import JsonOption, RunsOption, SetOption, recipe_of
+from persllm.cli.options import JsonOption, LocalOnlyOption, RunsOption, SetOption, recipe_of
 
 
 def new(
@@ -45,6 +48,13 @@ def ingest(
         str, typer.Option("--map", help="Columns of CSV or JSONL: speaker=from,text=body,date=ts,thread=chat,reply_to=parent.")
     ] = "",
     kind: Annotated[str, typer.Option(help="speech, experience or knowledge, if all sources are that.")] = "",
+    address: Annotated[str, typer.Option(help="An OpenAI-compatible address, to be asked where the rules are not sure.")] = "",
+    model: Annotated[str, typer.Option(help="With --address: the model's name there.")] = "",
+    settings: Annotated[
+        Optional[list[str]],
+        typer.Option("--set", help="With --address: --set api.concurrency=4, --set privacy.mask=always. May be repeated."),
+    ] = None,
+    local_only: LocalOnlyOption = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Read everything, say what would be made, change nothing.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -55,9 +65,33 @@ def ingest(
     from persllm.ingestion import request_of
 
     request = request_of(sources, person, alias or (), format_, language, stages, kind, columns)
-    with Display().bar("reading the sources") as progress:
-        made = make(request, into, dry_run, progress)
+    with annotator_at(address, model, settings, dry_run, local_only) as annotator, Display().bar("reading the sources") as progress:
+        made = make(request, into, dry_run, progress, annotator)
     print(made.model_dump_json(indent=2) if as_json else "\n".join(lines_of(made)))
+
+
+@contextlib.contextmanager
+def annotator_at(address: str, model: str, settings: list[str] | None, dry_run: bool, local_only: bool) -> Iterator:
+    """The model at an address, named to the user before anything goes there; None without an address."""
+    if not address:
+        if model or settings:
+            raise typer.BadParameter("--model and --set say how to ask the model at --address. Give --address, or leave them out.")
+        yield None
+        return
+    from persllm.ingestion import Annotator, AnnotatorSettings
+    from persllm.parsing import apply_override, parse
+    from persllm.pipeline import default_cache
+    from persllm.privacy import say
+
+    tree: dict = {"api": {"url": address, "model": model}}
+    for override in settings or []:
+        apply_override(tree, override)
+    wanted = parse(AnnotatorSettings, tree, "--set")
+    annotator = Annotator(wanted, default_cache() / "calls", dry_run, local_only)
+    if not dry_run:
+        print(say(wanted.receiver, wanted.privacy), file=sys.stderr)
+    with contextlib.closing(annotator):
+        yield annotator
 
 
 def forget(

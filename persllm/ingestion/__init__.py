@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from persllm.errors import MaterialError
+from persllm.ingestion.annotator import Annotator, AnnotatorSettings
 from persllm.ingestion.collect import Collected, collect
 from persllm.ingestion.folder import Folder
 from persllm.ingestion.people import Person
@@ -25,22 +26,26 @@ from persllm.records import Dropped
 from persllm.sources import columns, read_path
 from persllm.store import Progress, silent
 
-__all__ = ["Ingested", "Request", "ingest", "request_of"]
+__all__ = ["Annotator", "AnnotatorSettings", "Ingested", "Request", "ingest", "request_of"]
 
 MOST_NAMED = 8
 """Speakers named where nobody is the person."""
 
 
-def ingest(request: Request, into: Path, dry_run: bool = False, progress: Progress = silent) -> Ingested:
+def ingest(
+    request: Request, into: Path, dry_run: bool = False, progress: Progress = silent, annotator: Annotator | None = None
+) -> Ingested:
     """Make a persona folder of sources, or add them to one; MaterialError in one line if that cannot be done.
 
-    `progress` is called with bytes done and bytes in all.
+    `progress` is called with bytes done and bytes in all. The `annotator` is asked where the rules are not sure.
     """
+    if annotator and not dry_run:
+        request = request.model_copy(update={"annotated_by": annotator.name})
     found, dropped = collect(request.sources, request.format)
     folder = Folder(into, request)
     new = [source for source in found if not folder.holds(source)]
     person = Person(folder.name, folder.aliases, folder.language)
-    pieces, read = read_all(new, person, request, progress)
+    pieces, read = read_all(new, person, request, progress, annotator)
     if new and all(piece.doubt for piece in pieces):
         raise MaterialError(nothing_found(person, found, read.speakers))
     stages = stages_for(request.stages, folder.stages, pieces, tuple(read.chapters), person.language)
@@ -49,7 +54,8 @@ def ingest(request: Request, into: Path, dry_run: bool = False, progress: Progre
         raise MaterialError(
             f"nothing could be placed in a stage: {unsure[0].doubt}. Give other --stages; without, everything is one stage."
         )
-    return folder.write(placed, unsure, [*dropped, *read.dropped], new, found, stages, person, dry_run)
+    made = folder.write(placed, unsure, [*dropped, *read.dropped], new, found, stages, person, dry_run)
+    return made.model_copy(update={"asked": annotator.asked() if annotator else None})
 
 
 class Reading:
@@ -62,14 +68,16 @@ class Reading:
         """Headings in the order in which they come."""
 
 
-def read_all(sources: Sequence[Collected], person: Person, request: Request, progress: Progress) -> tuple[list[Piece], Reading]:
+def read_all(
+    sources: Sequence[Collected], person: Person, request: Request, progress: Progress, annotator: Annotator | None = None
+) -> tuple[list[Piece], Reading]:
     """The pieces of all sources in their order, and what was seen on the way."""
     read, pieces = Reading(), []
     done, total = 0, sum(source.size for source in sources)
     for source in sources:
         progress(done, total)
         passages = watched(source, read, person, request, partial(within, progress, done, source.size, total))
-        for found in pieces_of(passages, person, source, request):
+        for found in pieces_of(passages, person, source, request, annotator):
             if isinstance(found, Dropped):
                 read.dropped.append(found)
             else:

@@ -254,6 +254,7 @@ def options(request: Request) -> dict[str, str]:
         "stages": request.stages,
         "columns": request.columns,
         "kind": request.kind or "",
+        "annotated_by": request.annotated_by,
         "aliases": ", ".join(request.aliases),
     }
     return {key: value for key, value in given.items() if value}

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from persllm.exchanges import exchanges
+from persllm.ingestion.annotator import Annotator
 from persllm.ingestion.collect import Collected
 from persllm.ingestion.people import Person
 from persllm.ingestion.piece import Piece
@@ -16,14 +17,16 @@ LEAST_SPEECH = 0.04
 """Share of paragraphs in which somebody speaks from which on prose is read as a novel."""
 
 
-def heard_for(passages: Sequence[Passage], person: Person) -> tuple[Heard, Character] | None:
+def heard_for(passages: Sequence[Passage], person: Person, annotator: Annotator | None = None) -> tuple[Heard, Character] | None:
     """The novel and the person's character in it; None if this is no novel or the person does not speak in it."""
     if sum(len(passage.text) for passage in passages) > LARGEST:
         return None
     if not any(person.named_in(passage.text) for passage in passages) or speech_share(passages) < LEAST_SPEECH:
         return None
     forms = [person.name, *(form for form in person.forms.values() if form != person.name)]
-    heard = hear(passages, [forms])
+    heard = hear(passages, [forms], annotator, only_open=True)
+    if annotator:
+        annotator.speakers += sum(answer.basis == "model" for answer in heard.answers)
     character = find_character(heard.characters, forms)
     spoken = character and any(passage.speaker == character.name for passage in heard.passages)
     return (heard, character) if character and spoken else None
@@ -32,6 +35,9 @@ def heard_for(passages: Sequence[Passage], person: Person) -> tuple[Heard, Chara
 def novel_pieces(heard: Heard, character: Character, person: Person, source: Collected) -> Iterator[Piece | Dropped]:
     """The pieces of a novel, chapter by chapter."""
     person.also(character.aliases)
+    yield from (
+        lost.model_copy(update={"item": f"{source.name}, {lost.item}", "reason": f"the model: {lost.reason}"}) for lost in heard.refused
+    )
     for chapter in portrait(heard, character, person.name, person.named_in):
         title = chapter.heading.split(" / ")[-1]
         for episode in chapter.episodes:

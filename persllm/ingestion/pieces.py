@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, groupby, islice
 
-from persllm.classification import classify
+from persllm.classification import classify, classify_with, rates_of
 from persllm.exchanges import exchanges
+from persllm.ingestion.annotator import Annotator
 from persllm.ingestion.collect import Collected
 from persllm.ingestion.novel import heard_for, novel_pieces
 from persllm.ingestion.people import Person
@@ -19,11 +20,15 @@ PARAGRAPHS = 5
 """Paragraphs of a letter in one piece."""
 ABOUT = 0.4
 """Share of episodes that name the person from which on a source is about the person, and `she` is most likely her."""
+NEVER_NAMED = "the source never names"
+"""The doubt that no model can settle: whether the person knows this at all."""
 LONGEST_TOLD = 900
 """Characters of an episode; the next paragraph begins another."""
 
 
-def pieces_of(passages: Iterable[Passage], person: Person, source: Collected, request: Request) -> Iterator[Piece | Dropped]:
+def pieces_of(
+    passages: Iterable[Passage], person: Person, source: Collected, request: Request, annotator: Annotator | None = None
+) -> Iterator[Piece | Dropped]:
     """The pieces of one source, talk first, and what of it can be no piece. Talk is taken as a stream, prose as a whole."""
     prose: list[Passage] = []
     others: list[Passage] = []
@@ -31,8 +36,12 @@ def pieces_of(passages: Iterable[Passage], person: Person, source: Collected, re
     first = list(islice(talk, HEARD_FIRST))
     yield from exchanged(chain(first, talk), person, source, request)
     yield from written(others, person, source, request)
-    novel = None if first or request.kind or not prose else heard_for(prose, person)
-    yield from novel_pieces(*novel, person, source) if novel else told(prose, person, source, request)
+    novel = None if first or request.kind or not prose else heard_for(prose, person, annotator)
+    if novel:
+        yield from novel_pieces(*novel, person, source)
+        return
+    found = list(told(prose, person, source, request))
+    yield from asked_about(found, person, annotator) if annotator else found
 
 
 def spoken(passages: Iterable[Passage], prose: list[Passage], others: list[Passage]) -> Iterator[Passage]:
@@ -81,11 +90,26 @@ def told(passages: Sequence[Passage], person: Person, source: Collected, request
         if kind.kind == "experience" and not (naming or about):
             doubt = f"tells what happened, but does not name {person.name}"
         if not any(named):
-            doubt = f"the source never names {person.name}: give --kind knowledge if this is what the person knows"
+            doubt = f"{NEVER_NAMED} {person.name}: give --kind knowledge if this is what the person knows"
         yield Piece(
             kind=request.kind or kind.kind, source=source.name, origin=joined.source, text=joined.text, title=heading.split(" / ")[-1],
             date=joined.date, heading=heading, doubt="" if request.kind else doubt,
         )  # fmt: skip
+
+
+def asked_about(pieces: Sequence[Piece], person: Person, annotator: Annotator) -> Iterator[Piece]:
+    """The pieces; those whose kind the rules left open as a model sees them, where that can be so. What it leaves open stays in doubt."""
+    unsure = [place for place, piece in enumerate(pieces) if piece.doubt and not piece.doubt.startswith(NEVER_NAMED)]
+    passages = [Passage(source=pieces[place].origin, text=pieces[place].text, form="prose") for place in unsure]
+    record, put = person.record(), dict(enumerate(pieces))
+    for number, kind in classify_with(annotator, passages, record):
+        piece = put[unsure[number]]
+        said = f"the model: {kind.kind}" if kind else "the model: no answer"
+        rates = rates_of(piece.text, record)
+        fits = kind and (kind.kind == "knowledge" or (kind.kind == "experience" and any(rates[sign] for sign in ("named", "he", "first"))))
+        annotator.kinds += bool(fits)
+        put[unsure[number]] = piece.model_copy(update={"kind": kind.kind, "doubt": ""} if fits else {"doubt": f"{piece.doubt}; {said}"})
+    yield from put.values()
 
 
 def episodes(passages: Iterable[Passage]) -> Iterator[list[Passage]]:

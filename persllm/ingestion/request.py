@@ -25,6 +25,8 @@ class Request(Record):
     """`chapter`, `file`, `propose`, `early:1800-1810,late:1811-`, or empty."""
     columns: str = ""
     """`speaker=from,text=body,date=ts`: what the columns of CSV and JSONL mean; empty: by their usual names."""
+    annotated_by: str = ""
+    """The model that was asked where the rules were not sure, and its address."""
     kind: MaterialKind | None = None
     """What all of the sources are; None: told for each piece."""
 

@@ -2,6 +2,7 @@
 
 from pydantic import Field
 
+from persllm.ingestion.annotator import Asked
 from persllm.records import Record
 
 
@@ -48,5 +49,7 @@ class Ingested(Record):
     """The doctor's verdict: what training can reach with the folder."""
     remarks: tuple[str, ...] = ()
     """The doctor's reasons and warnings."""
+    asked: Asked | None = None
+    """What asking a model came to; None if none was asked."""
     written: bool
     """False after a dry run, or if there was nothing to add."""

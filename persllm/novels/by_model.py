@@ -20,6 +20,8 @@ from persllm.records import Dropped, Message, Record, Reply, Request, Sampling
 
 TURNS = 12
 """Turns asked for in one call."""
+FAR_APART = 12
+"""Paragraphs without a turn to ask for after which another call begins."""
 CONTEXT = 2
 """Paragraphs of the book before and after them that are shown too."""
 MOST_CHARACTERS = 60
@@ -45,16 +47,17 @@ class Replied(Record):
 
 
 class ModelReading:
-    """A novel read by the rules, with speakers named by a model."""
+    """A novel read by the rules, with speakers named by a model: of all turns, or only of those that the rules left open."""
 
-    def __init__(self, rules: Reader, model: ChatModel, language: str):
+    def __init__(self, rules: Reader, model: ChatModel, language: str, only_open: bool = False):
         self.rules, self.language = rules, language
         self.paragraphs, self.turns, self.characters = rules.paragraphs, rules.turns, list(rules.characters)
         self.refused: list[Dropped] = []
         """Answers that were not taken, with the reason."""
         self.owner = {alias.casefold(): one.name for one in self.characters for alias in (one.name, *one.aliases)}
-        self.answers = {number: open_again(answer) for number, answer in rules.answers.items()}
-        windows = [self.turns[start : start + TURNS] for start in range(0, len(self.turns), TURNS)]
+        self.answers = dict(rules.answers) if only_open else {number: open_again(answer) for number, answer in rules.answers.items()}
+        asked = [turn for turn in self.turns if not self.answers[turn.pieces[0].quotation].speaker]
+        windows = list(windows_of(asked))
         for place, reply in model.replies([self.request(window) for window in windows]):
             self.take(windows[place], reply)
 
@@ -123,6 +126,18 @@ class ModelReading:
             self.answers[number] = before.model_copy(
                 update={"speaker": speaker, "best": speaker, "to": to, "basis": "model", "confidence": round(belief, 4)}
             )
+
+
+def windows_of(turns: Sequence[Turn]) -> Iterator[list[Turn]]:
+    """Turns in groups for one call: not too many, and no long stretch of the book between them."""
+    held: list[Turn] = []
+    for turn in turns:
+        if held and (len(held) == TURNS or turn.paragraphs[0] - held[-1].paragraphs[-1] > FAR_APART):
+            yield held
+            held = []
+        held.append(turn)
+    if held:
+        yield held
 
 
 def open_again(answer: Attribution) -> Attribution:

@@ -46,17 +46,19 @@ class Heard(NamedTuple):
     """Answers of a model that could not be taken, with the reason."""
 
 
-def hear(passages: Sequence[Passage], known: Sequence[Sequence[str]] = (), model: ChatModel | None = None) -> Heard:
+def hear(
+    passages: Sequence[Passage], known: Sequence[Sequence[str]] = (), model: ChatModel | None = None, only_open: bool = False
+) -> Heard:
     """Find who says what in the prose of a novel.
 
     `known` lists groups of names that are one person, the first as it is to be called; with a `model` the speakers are
-    what it says, as far as that can be checked.
+    what it says, as far as that can be checked; with `only_open` it is asked only where the rules are not sure.
     """
     texts = [passage.text if passage.form == "prose" else "" for passage in passages]
     reading = read(texts, known)
     refused: list[Dropped] = []
     if model is not None:
-        reading = ModelReading(reading, model, detect("".join(texts[:200])))
+        reading = ModelReading(reading, model, detect("".join(texts[:200])), only_open)
         refused = reading.refused
     answers = [reading.answers[turn.pieces[0].quotation] for turn in reading.turns]
     return Heard(split(passages, reading, answers), reading.characters, answers, tuple(refused))

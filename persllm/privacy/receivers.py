@@ -70,13 +70,18 @@ def is_masked(settings: PrivacySettings, addresses: Sequence[str]) -> bool:
 def refuse_remote(recipe: Recipe, local_only: bool = False) -> None:
     """ModelError that names every address elsewhere, if none is allowed: by the caller, the recipe, or the environment."""
     refuse_cluster(recipe)
-    if not (local_only or recipe.privacy.local_only or os.environ.get(LOCAL_ONLY_VARIABLE, "") not in ("", "0")):
+    refuse_receivers(receivers(recipe), local_only or recipe.privacy.local_only, "constructor.engine=extractive")
+
+
+def refuse_receivers(found: Sequence[Receiver], local_only: bool, other: str) -> None:
+    """ModelError that names every address elsewhere, if none is allowed, here or by the environment; `other` is a way without any."""
+    if not (local_only or os.environ.get(LOCAL_ONLY_VARIABLE, "") not in ("", "0")):
         return
-    remote = [f"{one.setting} ({one.url})" for one in receivers(recipe) if not one.local]
+    remote = [f"{one.setting} ({one.url})" for one in found if not one.local]
     if remote:
         raise ModelError(
             f"nothing may leave this machine, but text would go to {', '.join(remote)}. Nothing was sent. Give an address on "
-            f"127.0.0.1 or localhost, constructor.engine=extractive, or leave --local-only (privacy.local_only, {LOCAL_ONLY_VARIABLE}) out."
+            f"127.0.0.1 or localhost, {other}, or leave --local-only (privacy.local_only, {LOCAL_ONLY_VARIABLE}) out."
         )
 
 
