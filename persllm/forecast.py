@@ -1,25 +1,35 @@
 """What a run will ask of its annotator before anything is asked: calls, tokens, price, time.
 
 Calls are counted as the constructor would make them: the orders of every material and stage, then an answer to each
-input, and the turns after it. Prompts are measured on a sample of real ones. What cannot be known is assumed, and
-every assumption is said: that each input asked for comes and passes, the length of replies, the speed of the server.
+input, the turns after it (their mean), and general conversations told anew. Prompts are measured on a sample of real
+ones. What cannot be known is assumed, and every assumption is said: that each input asked for comes and passes, the
+length of replies, the speed of the server.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from persllm.annotation import FutureInput, InductionInput, OpinionInput, PlainInput
 from persllm.chat.ledger import MILLION, likely_tokens
 from persllm.config import Recipe
 from persllm.construct_llm import LlmConstructor
+from persllm.construct_llm.orders import Order
+from persllm.construct_llm.raising import Call
+from persllm.general import talk
 from persllm.materials import held_out_materials, read_folder
 from persllm.records import Material, Persona, Question, Record, Request
+from persllm.styling import LlmStylist, Task, tasks_for
 
 PER_INPUT = {"induction": 130}
 """Tokens of an input in the reply that brings it, where it is not `PER_PLAIN_INPUT`."""
 PER_PLAIN_INPUT = 45
 PER_ANSWER = 190
 """Tokens of an answer with its analysis."""
+PER_RESTYLED = 90
+"""Tokens of a general answer told anew."""
+PRESSED = 2
+"""Utterances that follow a statement under pressure; the prompt asks for two or three."""
 PER_NEXT = 40
 """Tokens of what the other one says next."""
 TOKENS_A_SECOND = 50
@@ -64,11 +74,11 @@ class Forecast(Record):
 class Load:
     """Calls of one sort: how many, and how long."""
 
-    calls: int = 0
+    calls: float = 0.0
     prompt: float = 0.0
     completion: float = 0.0
 
-    def add(self, calls: int, prompt: float, completion: float) -> None:
+    def add(self, calls: float, prompt: float, completion: float) -> None:
         """More of them, each with so many tokens."""
         self.calls, self.prompt, self.completion = self.calls + calls, self.prompt + calls * prompt, self.completion + calls * completion
 
@@ -79,9 +89,14 @@ def forecast(recipe: Recipe, personas: Sequence[Persona], materials: Sequence[Ma
         return None
     held = held_out_materials(materials, recipe.mixture.held_out_materials)
     load, questions = Load(), 0
+    general = talk(recipe.mixture.general_files, personas) if recipe.constructor.stylised else []
     for persona in personas:
         own = [material for material in materials if material.persona == persona.id]
-        questions += of_person(LlmConstructor(persona, own, recipe.constructor, Silent(), held), own, load)
+        constructor = LlmConstructor(persona, own, recipe.constructor, Silent(), held)
+        questions += of_person(constructor, own, load)
+        if recipe.constructor.stylised:
+            stylist = LlmStylist(constructor.scene, Silent())
+            restyled(stylist, tasks_for(persona, general, recipe.constructor.stylised, stylist.suits), load)
     return summed(recipe, load, questions)
 
 
@@ -110,32 +125,35 @@ def of_person(constructor: LlmConstructor, materials: Sequence[Material], load: 
     for call in calls:
         load.add(1, length, len(call.orders) * PER_INPUT.get(call.kind, PER_PLAIN_INPUT))
         for number, order in enumerate(call.orders):
-            own = likely_question(call.material, call.stage.id, call.kind, order.form, number)
-            questions += [own, *raising.crossed(own)] if call.kind != "induction" else [own, own.model_copy(update={"kind": "control"})]
+            for own in raising.to_questions(call, number, likely_input(call, order)):
+                questions += [own, *raising.crossed(own)]
     answered = mean_length(next(answering.answered(question))[0] for question in sampled(questions))
     for question in questions:
-        turns = 1 + answering.further(question)
+        further = answering.likely_further(question)
+        turns = 1 + len(question.later) + further
         load.add(turns, answered + (turns - 1) * PER_ANSWER / 2, PER_ANSWER)
-        load.add(turns - 1, length / 2, PER_NEXT)
+        load.add(further, length / 2, PER_NEXT)
     return len(questions)
 
 
-def likely_question(material: Material, stage: str, kind: str, form: str, number: int) -> Question:
-    """A question of ordinary length, in the place of the one that the model will raise."""
-    group = f"{material.identity}:{stage}:{kind}:{number}"
-    kind = "future" if kind == "unknown" else kind
-    text = (material.title or material.text)[:80]
-    return Question(
-        persona=material.persona,
-        stage=stage,
-        kind=kind,
-        text=text,
-        material=material.identity,
-        form=form,
-        group=group,
-        claim=text,
-        truth=text,
-    )
+def restyled(stylist: LlmStylist, tasks: Sequence[Task], load: Load) -> None:
+    """Add the general conversations that are told anew, a call each."""
+    load.add(len(tasks), mean_length(next(stylist.told(task))[0] for task in sampled(tasks)), PER_RESTYLED)
+
+
+def likely_input(call: Call, order: Order) -> Record:
+    """An input of ordinary length, in the place of the one that the model will raise."""
+    text = (call.material.title or call.material.text)[:80]
+    if call.kind == "question":
+        return PlainInput.model_construct(angle=order.form, text=text)
+    if call.kind == "opinion":
+        return OpinionInput.model_construct(stance=order.form, text=text)
+    if call.kind == "induction":
+        pressing = (text,) * PRESSED if order.form == "pressure" else ()
+        return InductionInput(
+            family=order.form, text=text, claim=text, truth=text, control=text, pressing=pressing, control_pressing=pressing
+        )
+    return FutureInput(text=text, topic=text, leak=text)
 
 
 def sampled(items: Sequence) -> Sequence:
@@ -153,13 +171,14 @@ def mean_length(requests: Iterator[list[Request] | Request]) -> float:
 def summed(recipe: Recipe, load: Load, questions: int) -> Forecast:
     """Price, time and budget of a load."""
     constructor, budget = recipe.constructor, recipe.budget
+    load.calls = round(load.calls)
     longest = load.calls * constructor.api.max_tokens
     prices = [budget.prices.get(model) for model in constructor.models or [constructor.api.model]]
     money = [price_of(prices, load.prompt, written) for written in (load.completion, longest)]
     values = {"money": money[0] or 0.0, "tokens": load.prompt + load.completion, "calls": load.calls}
     return Forecast(
         questions=questions,
-        calls=load.calls,
+        calls=int(load.calls),
         prompt_tokens=round(load.prompt),
         completion_tokens=round(load.completion),
         money=money[0],
@@ -168,7 +187,7 @@ def summed(recipe: Recipe, load: Load, questions: int) -> Forecast:
         seconds=round(duration(recipe, load), 1),
         passes=tuple(name for name, value in values.items() if getattr(budget, name) and value > getattr(budget, name)),
         assumptions=(
-            "every input asked for comes and passes, nothing is repaired, tried again or already kept",
+            f"every input asked for comes and passes, pressure insists {PRESSED} times, nothing is repaired, tried again or already kept",
             "four letters a token, or one Chinese character",
             f"{PER_ANSWER} tokens for an answer with its analysis, {PER_PLAIN_INPUT} for an input, {PER_INPUT['induction']} for an induction; "
             "a model that thinks writes more",

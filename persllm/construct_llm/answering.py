@@ -50,11 +50,18 @@ class Answering:
     def further(self, question: Question) -> int:
         """How many answers come after the first one in a talk that is not pressure."""
         settings = self.scene.settings
-        if question.kind not in ("question", "opinion") or question.held_out or question.raised_at:
-            return 0
-        if chance(question.identity, "follow") >= settings.follow_up:
+        if not self.may_go_on(question) or chance(question.identity, "follow") >= settings.follow_up:
             return 0
         return 1 + int(chance(question.identity, "turns") * (settings.turns - 1))
+
+    def may_go_on(self, question: Question) -> bool:
+        """Whether the talk can go on after the first answer."""
+        return question.kind in ("question", "opinion") and not question.held_out and not question.raised_at
+
+    def likely_further(self, question: Question) -> float:
+        """The mean of `further` over many questions like this one."""
+        settings = self.scene.settings
+        return settings.follow_up * settings.turns / 2 if self.may_go_on(question) else 0.0
 
     def next_word(self, question: Question, talk: Sequence[Message]) -> Generator[list[Request], list[Reply], str | Dropped]:
         """What the other one says to the last answer."""
