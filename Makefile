@@ -94,9 +94,13 @@ walkthrough: install ## docs/novels.md from the novel to the trained character, 
 .PHONY: check-ray
 check-ray: install ## the LLM constructor over a two-node Ray cluster on this machine, one node killed in the middle
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[ray]"
-	PERSLLM_RAY=1 RAY_USAGE_STATS_ENABLED=0 $(BIN)/python -m pytest -s tests/test_cluster.py
+	PERSLLM_RAY=1 RAY_USAGE_STATS_ENABLED=0 $(BIN)/python -m pytest -s tests/test_cluster.py tests/test_meeting_ray.py
 
 .PHONY: check-serve-annotator
 check-serve-annotator: install ## a real `transformers serve` with a toy model as annotator, on the loopback
 	$(BIN)/pip install --quiet --constraint constraints.txt "transformers[serving]"
 	PERSLLM_ANNOTATOR=1 $(BIN)/python -m pytest -q -s tests/test_served_annotator.py
+
+.PHONY: bench-meeting
+bench-meeting: install ## six agents, fifty turns each, alone and eight meetings side by side; needs runs/demo
+	$(BIN)/python benchmarks/meeting.py runs/demo

@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import typer
 
-from persllm.cli import exports, improve, persona, runs, serving, studying, talk
+from persllm.cli import exports, improve, meeting, persona, runs, serving, studying, talk
 from persllm.errors import PersllmError
 
 VERBS = (
@@ -25,6 +25,7 @@ VERBS = (
     runs.report,
     talk.chat,
     improve.improve,
+    meeting.meet,
     serving.serve,
     serving.web,
 )
