@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from persllm.audit_settings import AuditSettings
 from persllm.errors import ConfigError
 from persllm.improve_settings import ImproveSettings
 from persllm.parsing import Settings, apply_override, parse, read_yaml
@@ -294,6 +295,8 @@ class MixtureSettings(Settings):
     """At most so many constructed items are kept per test set; the evaluation puts `items_per_set` of them."""
     near_duplicate: float = Field(0.95, gt=0.0, le=1.0)
     """Questions as similar as this (cosine of character n-grams) count as one."""
+    canaries: int = Field(0, ge=0, le=1000)
+    """So many invented sentences are planted among the trained ones, for `persllm audit`; 4-dataset/canaries.jsonl names them."""
 
 
 class TrainingSettings(Settings):
@@ -389,6 +392,7 @@ class Recipe(Settings):
     dpo: DpoSettings = DpoSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     improve: ImproveSettings = ImproveSettings()
+    audit: AuditSettings = AuditSettings()
 
 
 def read_recipe(path: str | Path, overrides: tuple[str, ...] = ()) -> Recipe:

@@ -9,6 +9,7 @@ hash of their content, the same way for every run.
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
+from persllm.canaries import Canary, canaries
 from persllm.checks import Checker
 from persllm.config import MixtureSettings
 from persllm.embedding import Vectors, near_any, near_duplicates, overlap
@@ -31,6 +32,8 @@ class Dataset(Record):
     """The mixture as it is trained: repeated, with and without analysis, with general data, shuffled."""
     test: tuple[TestItem, ...]
     dropped: tuple[Dropped, ...]
+    canaries: tuple[Canary, ...] = ()
+    """What was planted in `train`, and stands nowhere else."""
 
 
 def make_dataset(
@@ -54,11 +57,13 @@ def make_dataset(
         *test_items(asked, trained, personas, held, mixture.test_items_per_set, seed),
         *general_items(general_test, mixture.test_items_per_set),
     ]
+    planted = canaries(personas, mixture.canaries, seed)
     return Dataset(
         conversations=tuple(trained),
-        train=tuple(mix(trained, general_train, mixture, seed)),
+        train=tuple(mix([*trained, *(canary.conversation for canary in planted)], general_train, mixture, seed)),
         test=tuple(items),
         dropped=(*dropped, *more, *leaks),
+        canaries=tuple(planted),
     )
 
 

@@ -127,6 +127,8 @@ def make_dataset(work: Work) -> dict[str, Any]:
     )
     for name in ("conversations", "train", "test", "dropped"):
         work.folder.write(f"{name}.jsonl", getattr(made, name))
+    if made.canaries:
+        work.folder.write("canaries.jsonl", made.canaries)
     if not made.train:
         raise MaterialError(
             f"{work.folder.path}: no conversation is left to train on; see dropped.jsonl there and in {work.run.path / '3-answers'}."
@@ -217,13 +219,14 @@ class Step:
 
 
 WAYS: dict[str, Any] = {
+    "audit": True,
     "budget": True,
     "improve": True,
     "privacy": {"local_only": True},
     "checks": {"verify": {"api": set(AddressSettings.model_fields) - {"model"}}},
     "constructor": {"apis": True, "runner": True, "shards": True, "api": set(AddressSettings.model_fields) - {"model"}},
 }
-"""Settings that say where, how fast and for how much the annotator is asked, and how versions are made later: they change no result and may change within a run."""
+"""Settings that say where, how fast and for how much the annotator is asked, how versions are made later, and those of the audit: they change no result and may change within a run."""
 
 
 def constructor_settings(recipe: Recipe) -> dict[str, Any]:

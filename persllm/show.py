@@ -5,6 +5,7 @@ import random
 from pathlib import Path
 from typing import Any
 
+from persllm.canaries import FORM
 from persllm.errors import RunError
 from persllm.pipeline import STEPS, step_named
 from persllm.records import Dropped
@@ -13,6 +14,8 @@ from persllm.tracing import identity_of
 
 EXAMPLE = 200
 """Characters of an example of what was left out."""
+PLANTED = f'"form":"{FORM}"'
+"""Canaries are no data of the person; within a text the quotation marks would be escaped."""
 SHOWN = ("records.jsonl", "train.jsonl", "answers.jsonl")
 
 
@@ -38,7 +41,7 @@ def sample_records(path: Path, name: str, number: int, as_json: bool = False) ->
         return json.dumps(folder.summary(), ensure_ascii=False, indent=2)
     if file is None:
         raise RunError(f"{folder.path}: no records here yet. Finish the step with persllm run.")
-    lines = read_lines(file)
+    lines = [line for line in read_lines(file) if PLANTED not in line]
     chosen = random.Random(0).sample(lines, min(number, len(lines)))
     if as_json:
         return "\n".join(chosen)

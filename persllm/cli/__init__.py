@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import typer
 
-from persllm.cli import exports, improve, meeting, persona, runs, serving, studying, talk
+from persllm.cli import auditing, exports, improve, meeting, persona, runs, serving, studying, talk
 from persllm.errors import PersllmError
 
 VERBS = (
@@ -23,6 +23,7 @@ VERBS = (
     runs.show,
     runs.evaluate,
     runs.report,
+    auditing.audit,
     talk.chat,
     improve.improve,
     meeting.meet,
