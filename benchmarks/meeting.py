@@ -12,6 +12,7 @@ from persllm.meeting.comparison import table_of
 from persllm.meeting.course import hold
 from persllm.meeting.scene import Scene, SeatSettings
 from persllm.meeting.seats import Hall
+from persllm.shared_base import open_model
 
 
 def main() -> None:
@@ -21,8 +22,9 @@ def main() -> None:
     words.add_argument("--agents", type=int, default=6)
     words.add_argument("--turns", type=int, default=50, help="turns of each agent")
     words.add_argument("--side-by-side", type=int, nargs="*", default=[1, 8])
+    words.add_argument("--threads", type=int, default=1, help="small models are fastest on one")
     given = words.parse_args()
-    hall = Hall()
+    hall = Hall(lambda folder: open_model(Path(folder), given.threads))
     persons = list(Company(Path(given.run)).personas.values())
     seats = tuple(SeatSettings(persona=f"{p.id}@{p.stages[-1].id}") for p in persons[: given.agents])
     end = {"turns": given.turns * len(seats), "silence": 10_000}
