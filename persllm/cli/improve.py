@@ -56,7 +56,7 @@ def changed(run: Path, settings: list[str] | None):
 def told(run: Path, found) -> str:
     """What would be done, for people."""
     lines = [
-        f"{run}: {found.corrections} corrections: {found.new} new pairs, {found.learnt} learnt, {found.held_out} held out, "
+        f"{run}: {counted(found.corrections)}: {found.new} new pairs, {found.learnt} learnt, {found.held_out} held out, "
         f"{found.lone} thumbs without a counterpart, {found.foreign} of other persons or stages"
     ]
     if not found.new:
@@ -73,13 +73,13 @@ def told(run: Path, found) -> str:
 def verdict(run: Path, made, forced: bool) -> str:
     """What a version is, and what became of it, for people."""
     lines = [
-        f"version {made.number}, from {name_of(made.parent)}: {len(made.learnt)} corrections learnt, {len(made.held_out)} held out, "
+        f"version {made.number}, from {name_of(made.parent)}: {counted(len(made.learnt))} learnt, {len(made.held_out)} held out, "
         f"{made.pairs} pairs ({made.old} old), {made.seconds:.0f} s"
     ]
     lines.append(f"{'':36} {'n':>4} {'before':>9} {'after':>9} {'change, 95 % interval':>30}")
     for row in made.compared:
         name = f"{row.metric} {row.detail}".strip() if row.group == "test" else f"{row.group}: {row.metric}"
-        change = f"{row.change:+.4f} [{row.low:+.4f}, {row.high:+.4f}]"
+        change = f"{row.change:+.4f} [{row.low:+.4f}, {row.high:+.4f}]" if row.n > 1 else f"{row.change:+.4f}, no interval"
         lines.append(f"{name:36} {row.n:4} {row.before:9.4f} {row.after:9.4f} {change:>30}{'  fell' if row.fallen else ''}")
     lines.append("a change above 0 is better")
     if made.kept:
@@ -105,10 +105,15 @@ def show_versions(run: Path, as_json: bool) -> None:
     for version in found:
         state = "kept" if version.kept else f"rejected: {'; '.join(version.reasons)}"
         state = state if version.number in valid else f"made before the run was trained anew; {state}"
-        origin = f"from {version.parent}, {len(version.learnt)} corrections, {version.made}"
+        origin = f"from {version.parent}, {counted(len(version.learnt))}, {version.made}"
         print(f"{'*' if version.number == current else ' '} {version.number}  {origin}; {state}")
 
 
 def name_of(number: int) -> str:
     """A version in words."""
     return f"version {number}" if number else "the run itself"
+
+
+def counted(number: int) -> str:
+    """So many corrections."""
+    return f"{number} correction{'' if number == 1 else 's'}"
