@@ -19,10 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from persllm import errors
-from persllm.chat import ApiModel, Ledger, ReplyCache
+from persllm.chat import ApiModel, ChatModel, Ledger, ReplyCache
 from persllm.config import AddressSettings, BudgetSettings, ConstructorSettings, Recipe
 from persllm.construct_llm import LlmConstructor
 from persllm.errors import ConfigError, ModelError, PersllmError
+from persllm.privacy import Mask, MaskedModel, Masks, Personal
 from persllm.records import Conversation, Dropped, Material, Persona, Question, Record, Reply, Usage
 from persllm.store import Outcome, item_line
 
@@ -42,7 +43,8 @@ KINDS: dict[str, tuple[type[Record], type[Record]]] = {
 class Keeper:
     """The kept replies and the accounts of one step, as an actor; the methods are those of `chat.Keeper` and `chat.Accounts`."""
 
-    def __init__(self, kept: str, spending: str, budget: BudgetSettings, step: str):
+    def __init__(self, kept: str, spending: str, budget: BudgetSettings, step: str, masks: Masks | None = None):
+        self.masks = masks
         self.kept, self.ledger = ReplyCache(Path(kept)), Ledger(budget, Path(spending), step)
 
     def find(self, key: str) -> Reply | None:
@@ -68,6 +70,13 @@ class Keeper:
     def settle(self, number: int, usage: Usage | None) -> None:
         """See Ledger."""
         self.ledger.settle(number, usage)
+
+    def mask(self, piece: Personal) -> Mask:
+        """The mask of something personal that came up in a call: one for all workers, written down before it is used."""
+        assert self.masks is not None
+        found = self.masks.mask_of(piece)
+        self.masks.save()
+        return found
 
     def finish(self) -> None:
         """Calls that were never settled are, and the files are let go."""
@@ -119,12 +128,32 @@ class FarKeeper:
         """The keeper outlives its workers."""
 
 
+class FarMasks(Masks):
+    """The table of masks as a worker sees it: what the materials hold is there; anything new is numbered by the keeper."""
+
+    def __init__(self, table: Masks, keeper: FarKeeper):
+        super().__init__(table.settings)
+        self.literal, self.keeper = set(table.literal), keeper
+        for mask in table.by_mask.values():
+            self.learn(mask)
+
+    def mask_of(self, piece: Personal) -> Mask:
+        """See Masks."""
+        if (piece.kind, self.same(piece.kind, piece.text)) not in self.by_value:
+            self.learn(self.keeper.ask("mask", piece))
+        return super().mask_of(piece)
+
+
 class Worker:
     """Does the items of a block on some node of the cluster."""
 
-    def __init__(self, actor: Any, recipe: Recipe, personas: Sequence[Persona], materials: Sequence[Material], held: set[str], method: str):
+    def __init__(
+        self, actor: Any, recipe: Recipe, personas: Sequence[Persona], materials: Sequence[Material], held: set[str], method: str, table: Masks | None
+    ):  # fmt: skip
         settings, keeper = shared_out(recipe.constructor), FarKeeper(actor)
-        model = ApiModel(settings.api, keeper, settings.apis, keeper)
+        model: ChatModel = ApiModel(settings.api, keeper, settings.apis, keeper)
+        if table is not None:
+            model = MaskedModel(model, FarMasks(table, keeper))
         self.kind = KINDS[method][0]
         self.work = {persona.id: getattr(LlmConstructor(persona, materials, settings, model, held), method) for persona in personas}
 
@@ -163,11 +192,14 @@ def work_on_cluster(
     step: str,
     spending: Path,
     kept: Path,
+    masks: Masks | None = None,
 ) -> Iterator[Callable[[list[Any]], Iterator[tuple[Record, Outcome]]]]:
-    """The work on owed items by a method of LlmConstructor, over a cluster that is there or is started for it."""
+    """The work on owed items by a method of LlmConstructor, behind masks if there are any, over a cluster that is there or is started for it."""
     with cluster() as ray:
         here = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-        keeper = ray.remote(Keeper).options(num_cpus=0, scheduling_strategy=here).remote(str(kept), str(spending), recipe.budget, step)
+        keeper = (
+            ray.remote(Keeper).options(num_cpus=0, scheduling_strategy=here).remote(str(kept), str(spending), recipe.budget, step, masks)
+        )
 
         def work(owed: list[Any]) -> Iterator[tuple[Record, Outcome]]:
             if not owed:
@@ -177,7 +209,7 @@ def work_on_cluster(
             blocks = max(1, min(len(rows) // LEAST_IN_BLOCK, recipe.constructor.shards * BLOCKS_PER_SHARD))
             done = ray.data.from_items(rows, override_num_blocks=blocks).map_batches(
                 Worker,
-                fn_constructor_args=(keeper, recipe, personas, materials, held, method),
+                fn_constructor_args=(keeper, recipe, personas, materials, held, method, masks),
                 batch_size=None,
                 compute=ray.data.ActorPoolStrategy(size=min(blocks, recipe.constructor.shards)),
                 num_cpus=WORKER_CPUS,

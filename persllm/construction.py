@@ -15,9 +15,8 @@ from persllm.chat import ApiModel, ChatModel, Ledger, ReplyCache
 from persllm.config import Recipe
 from persllm.construct_llm import LlmConstructor
 from persllm.construct_llm.scene import Scene
-from persllm.errors import ConfigError
 from persllm.materials import held_out_materials
-from persllm.privacy import guarded, is_masked
+from persllm.privacy import guarded, is_masked, masks_for
 from persllm.records import Material, Persona, Question, Record
 from persllm.store import Outcome, Progress, StepFolder
 
@@ -113,12 +112,13 @@ class Construction:
         """The LLM constructor on the nodes of a Ray cluster."""
         from persllm.cluster import work_on_cluster
 
-        if is_masked(self.recipe.privacy, [address.url for address in self.recipe.constructor.addresses]):
-            raise ConfigError(
-                "constructor.runner is ray and personal data are to be masked: the table of masks belongs to one process. "
-                "Set constructor.runner=local, or privacy.mask to what lets these addresses have the text as it is."
-            )
-        with work_on_cluster(self.recipe, self.personas, self.materials, self.held, MAKES[step], step, self.spending, self.kept) as work:
+        urls = [address.url for address in self.recipe.constructor.addresses]
+        masks = None
+        if is_masked(self.recipe.privacy, urls):
+            masks = masks_for(self.recipe.privacy, self.spending.parent / "privacy", self.personas, self.materials)
+        with work_on_cluster(
+            self.recipe, self.personas, self.materials, self.held, MAKES[step], step, self.spending, self.kept, masks
+        ) as work:
             yield work
 
     @property

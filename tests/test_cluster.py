@@ -4,13 +4,14 @@ Heavy: runs only by `make check-ray`, which sets PERSLLM_RAY.
 """
 
 import os
+import re
 import sys
 import threading
 import time
 from pathlib import Path
 
 import pytest
-from fake_server import Asked, FakeServer
+from fake_server import Asked, FakeServer, write
 
 from persllm.chat import Ledger
 from persllm.config import Recipe, read_recipe
@@ -56,9 +57,23 @@ def test_without_ray_the_way_on_is_named(tmp_path: Path, monkeypatch) -> None:
         run(recipe_for(tmp_path / "p", "http://127.0.0.1:9/v1", "constructor.runner=ray"), tmp_path)
 
 
-def test_masks_and_a_cluster_are_refused_together(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="table of masks"):
-        run(recipe_for(tmp_path / "p", "http://127.0.0.1:9/v1", "constructor.runner=ray", "privacy.mask=always"), tmp_path)
+@heavy
+def test_workers_mask_as_one_machine_does(tmp_path: Path) -> None:
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    sets = ("privacy.mask=always", "privacy.words=[Per]", "constructor.questions_per_material=1")
+    made_up = "Call 212-555-0147."
+    with FakeServer(answer=lambda asked: write(asked).replace("Nobody thanked us for it.", made_up)) as server:
+        expected = run(recipe_for(tmp_path / "p", server.url, *sets), tmp_path / "local")
+        sent = set(server.counts)
+        server.counts.clear()
+        found = run(recipe_for(tmp_path / "p", server.url, "constructor.runner=ray", *sets), tmp_path / "ray")
+        assert found == expected
+        assert set(server.counts) == sent
+    said = "\n".join(text for talk in sent for _, text in talk)
+    assert "[WORD-1]" in said
+    assert not re.search(r"\bPer\b", said)
+    tables = [(tmp_path / name / "privacy" / "masks.jsonl").read_text() for name in ("local", "ray")]
+    assert tables[0] == tables[1]
 
 
 @heavy

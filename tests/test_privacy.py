@@ -10,7 +10,7 @@ from fake_server import Asked, FakeServer, write
 
 from persllm.chat import ScriptedModel
 from persllm.config import Recipe, read_recipe
-from persllm.errors import ConfigError, ModelError
+from persllm.errors import ModelError
 from persllm.materials import read_folder
 from persllm.pipeline import run_recipe
 from persllm.privacy import MaskedModel, Masks, is_masked, receivers, refuse_remote, report
@@ -161,12 +161,6 @@ def test_the_verifying_model_is_an_address_as_well() -> None:
     with pytest.raises(ModelError, match=r"checks\.verify\.api"):
         refuse_remote(far, local_only=True)
     assert not receivers(recipe("constructor.engine=extractive", f"checks.verify.api.url={REMOTE}"))
-
-
-def test_a_cluster_that_does_not_mask_is_refused() -> None:
-    with pytest.raises(ConfigError, match="workers do not mask"):
-        refuse_remote(recipe(f"constructor.api.url={REMOTE}", "constructor.runner=ray"))
-    refuse_remote(recipe(f"constructor.api.url={REMOTE}", "constructor.runner=ray", "privacy.mask=never"))
 
 
 def secret_person(folder: Path) -> None:

@@ -11,10 +11,10 @@ beside it holds counts and places, no values.
 
 from persllm.privacy.detectors import KINDS, REGIONS, Personal, PersonalKind, find_personal
 from persllm.privacy.masks import Finding, Mask, Masks, report
-from persllm.privacy.model import MaskedModel, guarded
+from persllm.privacy.model import MaskedModel, guarded, masks_for
 from persllm.privacy.receivers import Receiver, is_masked, receivers, refuse_receivers, refuse_remote, say
 
 __all__ = [
-    "KINDS", "REGIONS", "Finding", "Mask", "MaskedModel", "Masks", "Personal", "PersonalKind", "Receiver", "find_personal", "guarded", "is_masked",
+    "KINDS", "REGIONS", "Finding", "Mask", "MaskedModel", "Masks", "Personal", "PersonalKind", "Receiver", "find_personal", "guarded", "is_masked", "masks_for",
     "receivers", "refuse_receivers", "refuse_remote", "report", "say",
 ]  # fmt: skip

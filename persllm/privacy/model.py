@@ -71,9 +71,14 @@ def guarded(
     """
     if not is_masked(settings, urls):
         return model
+    return MaskedModel(model, masks_for(settings, folder, personas, materials))
+
+
+def masks_for(settings: PrivacySettings, folder: Path, personas: Sequence[Persona] = (), materials: Sequence[Material] = ()) -> Masks:
+    """The table of a run, with everything personal in the materials numbered in their order, and the report of it written."""
     masks = Masks(settings, folder / "masks.jsonl")
     if materials:
         found = report(masks.of_materials(personas, materials))
         replace_json(folder / "report.json", found)
         log.info("masked before anything is sent: %s", found["kinds"])
-    return MaskedModel(model, masks)
+    return masks

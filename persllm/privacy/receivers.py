@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from persllm.chat import on_this_machine
 from persllm.config import Recipe
-from persllm.errors import ConfigError, ModelError
+from persllm.errors import ModelError
 from persllm.privacy_settings import PrivacySettings
 from persllm.records import Record
 
@@ -69,7 +69,6 @@ def is_masked(settings: PrivacySettings, addresses: Sequence[str]) -> bool:
 
 def refuse_remote(recipe: Recipe, local_only: bool = False) -> None:
     """ModelError that names every address elsewhere, if none is allowed: by the caller, the recipe, or the environment."""
-    refuse_cluster(recipe)
     refuse_receivers(receivers(recipe), local_only or recipe.privacy.local_only, "constructor.engine=extractive")
 
 
@@ -82,15 +81,6 @@ def refuse_receivers(found: Sequence[Receiver], local_only: bool, other: str) ->
         raise ModelError(
             f"nothing may leave this machine, but text would go to {', '.join(remote)}. Nothing was sent. Give an address on "
             f"127.0.0.1 or localhost, {other}, or leave --local-only (privacy.local_only, {LOCAL_ONLY_VARIABLE}) out."
-        )
-
-
-def refuse_cluster(recipe: Recipe) -> None:
-    """ConfigError where masks are due and calls are made from other processes, which do not share the table of masks."""
-    if recipe.constructor.runner == "ray" and any(one.masked for one in receivers(recipe) if one.setting.startswith("constructor.")):
-        raise ConfigError(
-            "constructor.runner is ray, and its workers do not mask personal data yet, which privacy.mask asks for. Nothing was sent. "
-            "Take constructor.runner=local, an address on this machine, or privacy.mask=never if the text may leave as it is."
         )
 
 
