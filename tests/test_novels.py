@@ -56,6 +56,18 @@ def test_speakers_of_a_small_story() -> None:
     assert {speaker for speaker, _ in spoken} <= {"", "Mrs. Tilda Marrow", "Jonas Pell", "Dr. Amos Quill"}
 
 
+def test_words_of_somebody_too_rare_to_be_listed_go_to_nobody_else() -> None:
+    story = [
+        "Anna Berg came in and sat down. It was late.",
+        "“Who is there?” said Anna Berg.",
+        "“Only I,” said Karl Holm.",
+        "“Come in, then,” said Anna Berg.",
+    ]
+    assert [speaker for speaker, _ in said(story)] == ["Anna Berg", "", "Anna Berg"]
+    swapped = [text.replace("said Karl Holm", "Karl Holm said") for text in story]
+    assert [speaker for speaker, _ in said(swapped)] == ["Anna Berg", "", "Anna Berg"]
+
+
 def test_names_of_one_person_are_joined() -> None:
     characters = {one.name: set(one.aliases) for one in hear(passages(STORY)).characters}
     assert {"Mrs. Marrow", "Mrs. Tilda Marrow"} <= characters["Mrs. Tilda Marrow"]

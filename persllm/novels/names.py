@@ -166,9 +166,7 @@ def find_forms(paragraphs: Sequence[str], spoken: Sequence[Sequence[tuple[int, i
             addressed[at.text] += bool(VOCATIVE.match(text[at.end : at.end + 1]) and before.endswith((", ", '"', "“", "! ", "? ", "—")))
         else:
             told[at.text] += 1
-            speaks[at.text] += bool(
-                VERB_BEFORE.search(text, max(0, at.start - 40), at.start) or VERB_AFTER.match(text, at.end, at.end + 40)
-            )
+            speaks[at.text] += beside_speech(text, at)
     kept = []
     for form, number in count.most_common():
         tokens = form.removeprefix("the ").split()
@@ -186,6 +184,11 @@ def find_forms(paragraphs: Sequence[str], spoken: Sequence[Sequence[tuple[int, i
         ):
             kept.append(Form(form, number, told[form], speaks[form], addressed[form]))
     return kept + parts_of_names(kept, count, told, speaks, addressed)
+
+
+def beside_speech(text: str, at: Occurrence) -> bool:
+    """Whether a verb of speech stands beside a name: `said Rose`, `Rose said`."""
+    return bool(VERB_BEFORE.search(text, max(0, at.start - 40), at.start) or VERB_AFTER.match(text, at.end, at.end + 40))
 
 
 def plural(form: str, count: Counter[str]) -> bool:

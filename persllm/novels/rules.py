@@ -41,6 +41,9 @@ class Reading:
         self.scene = Scene(paragraphs, pieces, known)
         self.maker = FeatureMaker(self.scene)
         self.beliefs = rank(self.maker, self.weights)
+        for number in self.scene.by_strangers():
+            if self.maker.views[number].cue.manner != "speech":  # somebody else is named as the speaker: none of the listed fits
+                self.beliefs[number] = {}
         self.answers = {answer.quotation: answer for number in range(len(self.scene.turns)) for answer in self.turn_answers(number)}
 
     @property

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from persllm.novels.book import Character, Mention, Piece
 from persllm.novels.characters import join_names
-from persllm.novels.names import NameFinder, find_forms, inside, quoted_mask
+from persllm.novels.names import NameFinder, beside_speech, find_forms, inside, quoted_mask
 from persllm.novels.words import english, speech_pattern
 
 DETERMINERS = "the|The|a|A|an|An|another|Another|this|that|his|her|my|their|one of the|His|Her|My"
@@ -20,6 +20,9 @@ DESCRIPTION = re.compile(rf"\b(?P<det>{DETERMINERS}) (?P<rest>(?:[a-z][a-z'-]* )
 FIRST = re.compile(r"\b(?:I|me|my|myself)\b")
 FIRST_PERSON = 0.004
 """Share of `I` among the words of the narration from which on a book has a narrator of its own."""
+
+BESIDE = 25
+"""Characters between spoken words and a name within which `said` beside that name tells who spoke them."""
 
 
 class Turn(NamedTuple):
@@ -40,7 +43,13 @@ class Scene:
         self.spoken = quoted_mask(paragraphs, pieces)
         forms = find_forms(paragraphs, self.spoken, {name for names in known for name in names})
         kept = {form.text for form in forms}
-        occurrences = [at for at in NameFinder(paragraphs).occurrences(paragraphs, self.spoken) if at.text in kept]
+        every = NameFinder(paragraphs).occurrences(paragraphs, self.spoken)
+        occurrences = [at for at in every if at.text in kept]
+        self.strangers = [
+            at
+            for at in every
+            if at.text not in kept and not at.quoted and at.text[0].isupper() and beside_speech(paragraphs[at.paragraph], at)
+        ]
         self.characters = join_names(paragraphs, forms, occurrences, known)
         self.owner = {alias: place for place, one in enumerate(self.characters) for alias in one.aliases}
         self.mentions: list[list[Mention]] = [[] for _ in paragraphs]
@@ -56,6 +65,17 @@ class Scene:
         """Whether the words after a mention look like its verb."""
         match = re.compile(r",? (?:(?:[a-z]+ly|then|only|never|also|now|still|who) )?([a-z]+)").match(self.paragraphs[paragraph], end)
         return bool(match and english().is_past(match[1]))
+
+    def by_strangers(self) -> set[int]:
+        """Numbers of the turns beside which a verb of speech has a name too rare to be listed: `said Karl Holm`."""
+        turns = by_paragraph(self.turns)
+        return {
+            number
+            for at in self.strangers
+            for number in turns.get(at.paragraph, ())
+            for piece in self.turns[number].pieces
+            if piece.paragraph == at.paragraph and (0 <= at.start - piece.end <= BESIDE or 0 <= piece.start - at.end <= BESIDE)
+        }
 
     def add_described(self) -> None:
         """Characters who are only described (`the clergyman`), where the book lets them speak."""
