@@ -76,8 +76,8 @@ class Hall:
     """Where seats are filled: the runs that are open, each with its models, loaded once for all meetings."""
 
     def __init__(self, opener: Callable[[str], Any] | None = None):
-        self.opener = opener
-        """Opens the model of a folder; None loads it into memory."""
+        self.opener = opener or opened
+        """Opens the model of a folder."""
         self.companies: dict[tuple[str, str, str], Company] = {}
         self.read: dict[str, list[Material]] = {}
 
@@ -137,6 +137,13 @@ class Hall:
             model=model, persona=persona, stage="now", sampling=suiting(model), manner="prompted", kept=PATIENCE, defuse=bool(seat.address)
         )
         return Seat(seat.name, agent, "prompted", told=told(seat, agent))
+
+
+def opened(folder: str) -> Any:
+    """The model of a folder, on one thread: a few rows at a time are too little for more, and threads that wait cost."""
+    from persllm.shared_base import open_model
+
+    return open_model(Path(folder), threads=1)
 
 
 def told(seat: SeatSettings, agent: Agent) -> bool:
