@@ -17,7 +17,7 @@ def serve(
     runs: Annotated[list[Path], typer.Argument(help="One or more run folders.")],
     host: HostOption = "127.0.0.1",
     port: PortOption = 8000,
-    taker: Annotated[str, typer.Option(help="base, prompted, sft or dpo; the best trained one if not given.")] = "",
+    taker: Annotated[str, typer.Option(help="base, prompted, sft, dpo, or a version such as v1; the one in use if not given.")] = "",
     retrieval: Annotated[bool, typer.Option("--retrieval", help="Put materials that the question calls for before it.")] = False,
     rows: Annotated[int, typer.Option(help="Answers written at the same time.", min=1)] = 64,
     queue: Annotated[int, typer.Option(help="Requests that may wait beyond these; further ones get 429.", min=0)] = 256,

@@ -25,7 +25,7 @@ def chat(
     run: RunArgument,
     persona: Annotated[str, typer.Option(help="Which person; needed if the run has several.")] = "",
     stage: Annotated[str, typer.Option(help="Which stage; the last one if not given.")] = "",
-    taker: Annotated[str, typer.Option(help="base, prompted, sft or dpo; the best trained one if not given.")] = "",
+    taker: Annotated[str, typer.Option(help="base, prompted, sft, dpo, or a version such as v1; the one in use if not given.")] = "",
     prompted: Annotated[bool, typer.Option("--prompted", help="The untrained base, told by words who it is: --taker prompted.")] = False,
     retrieval: Annotated[bool, typer.Option("--retrieval", help="Put materials that the question calls for before it.")] = False,
     memory: Annotated[bool, typer.Option("--memory", help="Remember this talk, and recall earlier ones.")] = False,

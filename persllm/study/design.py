@@ -12,6 +12,7 @@ from persllm.errors import ConfigError, RunError
 from persllm.parsing import Settings, parse, read_yaml
 from persllm.records import Answer, Message, Persona, Record, TestItem, fingerprint
 from persllm.store import Run, read_records, replace_records, replace_text
+from persllm.takers import players
 
 Dimension = Literal["naturalness", "likeness", "knowledge", "consistency", "engagement"]
 DIMENSIONS: tuple[Dimension, ...] = ("naturalness", "likeness", "knowledge", "consistency", "engagement")
@@ -104,7 +105,9 @@ def new_study(run: Path, folder: Path, takers: Sequence[str] = (), items: int = 
     personas = source.step("1-materials").records(Persona, "personas.jsonl")
     answers = source.step("8-evaluation").records(Answer, "answers.jsonl")
     present = list(dict.fromkeys(answer.taker for answer in answers))
-    chosen = tuple(takers) or tuple(name for name in ("prompted", "dpo", "sft", "base") if name in present)[:2]
+    in_use = [name for name in list(players(source, source.recipe.mode, personas, personas[0].id))[:1] if settings.get("talk") == "free"]
+    ranked = dict.fromkeys(("prompted", *in_use, "dpo", "sft", "base"))
+    chosen = tuple(takers) or tuple(name for name in ranked if name in (*present, *in_use))[:2]
     missing = [name for name in chosen if name not in present]
     if missing and settings.get("talk") != "free":
         raise RunError(f"{run}: no answers of {', '.join(missing)}. Its examination has {', '.join(present) or 'none'}.")
