@@ -28,7 +28,8 @@ import numpy as np
 
 from persllm import embedding
 from persllm.chat import ApiModel
-from persllm.config import ApiSettings, DpoSettings
+from persllm.config import DpoSettings
+from persllm.constructor_settings import ApiSettings
 from persllm.embedding import Vectors, near_duplicates, similar_pairs
 from persllm.pairs import make_pairs
 from persllm.records import Conversation, Message, Persona, Request, Stage

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from persllm.chat import ApiModel, ChatModel, streamed
-from persllm.config import ApiSettings
+from persllm.constructor_settings import ApiSettings
 from persllm.errors import ConfigError, RunError
 from persllm.memory import Memory
 from persllm.prompts import prompt

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from persllm.config import Angle, Stance
+from persllm.constructor_settings import Angle, Stance
 from persllm.languages import detect, language
 from persllm.prompts import prompt_lines
 from persllm.records import Record

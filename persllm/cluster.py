@@ -19,9 +19,16 @@ from pathlib import Path
 from typing import Any
 
 from persllm import errors
+<<<<<<< HEAD
 from persllm.chat import ApiModel, ChatModel, Ledger, ReplyCache
-from persllm.config import AddressSettings, BudgetSettings, ConstructorSettings, Recipe
+from persllm.config import Recipe
+from persllm.constructor_settings import AddressSettings, BudgetSettings, ConstructorSettings
+=======
+from persllm.chat import ApiModel, Ledger, ReplyCache
+from persllm.config import Recipe
+>>>>>>> e711e68 (The constructor's settings in a file of their own)
 from persllm.construct_llm import LlmConstructor
+from persllm.constructor_settings import AddressSettings, BudgetSettings, ConstructorSettings
 from persllm.errors import ConfigError, ModelError, PersllmError
 from persllm.privacy import Mask, MaskedModel, Masks, Personal
 from persllm.records import Conversation, Dropped, Material, Persona, Question, Record, Reply, Usage

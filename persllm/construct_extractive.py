@@ -13,7 +13,7 @@ are dropped with a reason.
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from persllm.config import ConstructorSettings
+from persllm.constructor_settings import ConstructorSettings
 from persllm.facts import Fact, Facts, choose, pick
 from persllm.languages import Span, language
 from persllm.records import Conversation, Dropped, Material, Message, Persona, Question, Stage

@@ -17,7 +17,7 @@ from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from persllm.config import InductionFamily
+from persllm.constructor_settings import InductionFamily
 from persllm.errors import MaterialError
 from persllm.records import Candidate, Message, Persona, TestItem, fingerprint
 

@@ -19,8 +19,9 @@ import persllm
 from persllm import checks, dataset, general, materials, pairs, styling
 from persllm.chat.ledger import check_prices
 from persllm.checks.marks import marks_fingerprint
-from persllm.config import AddressSettings, Recipe
+from persllm.config import Recipe
 from persllm.construction import Construction
+from persllm.constructor_settings import AddressSettings
 from persllm.errors import ConfigError, MaterialError, RunError
 from persllm.gold import gold_items
 from persllm.privacy import refuse_remote

@@ -7,7 +7,7 @@ says how much of this the prompts hold.
 
 from collections.abc import Callable, Iterator
 
-from persllm.config import ConstructorSettings
+from persllm.constructor_settings import ConstructorSettings
 from persllm.languages import language
 from persllm.records import Material, Message, Record, Turn
 from persllm.wordings import Wordings, fill

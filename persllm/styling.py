@@ -18,9 +18,10 @@ from typing import Protocol
 
 from persllm.annotation import Restyled, fault_of_answer, read_json, schema
 from persllm.chat import ChatModel
-from persllm.config import ConstructorSettings, MixtureSettings
+from persllm.config import MixtureSettings
 from persllm.construct_llm.carrying import CALL_FAILED, Job, Made, carry_out
 from persllm.construct_llm.scene import Scene
+from persllm.constructor_settings import ConstructorSettings
 from persllm.embedding import overlap
 from persllm.errors import ConfigError
 from persllm.facts import pick

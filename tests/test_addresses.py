@@ -12,7 +12,7 @@ from fake_server import Asked, FakeServer
 from persllm.chat import ApiModel, ReplyCache
 from persllm.chat.limits import Breaker, Pace
 from persllm.chat.wire import read_completion
-from persllm.config import AddressSettings, ApiSettings
+from persllm.constructor_settings import AddressSettings, ApiSettings
 from persllm.errors import ModelError
 from persllm.records import Message, Reply, Request
 

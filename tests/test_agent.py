@@ -9,7 +9,7 @@ from toy_base import ADA, BO, build_toy
 from persllm.agent import KEPT_MESSAGES, Agent
 from persllm.base import LocalModel
 from persllm.chat import ApiModel, ScriptedModel
-from persllm.config import ApiSettings
+from persllm.constructor_settings import ApiSettings
 from persllm.errors import ConfigError
 from persllm.memory import Memory
 from persllm.records import Material, Message, Piece, Reply, Request, Sampling

@@ -8,7 +8,8 @@ import pytest
 from fake_server import FakeServer
 
 from persllm.chat import ApiModel, Ledger, Spending
-from persllm.config import ApiSettings, BudgetSettings, PriceSettings, Recipe
+from persllm.config import Recipe
+from persllm.constructor_settings import ApiSettings, BudgetSettings, PriceSettings
 from persllm.errors import BudgetError, ConfigError, RunError
 from persllm.pipeline import run_recipe
 from persllm.records import Message, Request, Sampling, Usage

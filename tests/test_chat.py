@@ -10,7 +10,7 @@ import pytest
 from fake_server import Asked, FakeServer
 
 from persllm.chat import ApiModel, ScriptedModel
-from persllm.config import ApiSettings
+from persllm.constructor_settings import ApiSettings
 from persllm.errors import ModelError, RunError
 from persllm.records import Message, Reply, Request, Sampling, Usage
 
@@ -202,7 +202,7 @@ def test_leaving_the_loop_cancels_what_is_in_flight(tmp_path: Path) -> None:
 SCRIPT = """
 import sys
 from persllm.chat import ApiModel
-from persllm.config import ApiSettings
+from persllm.constructor_settings import ApiSettings
 from persllm.records import Message, Request
 
 model = ApiModel(ApiSettings(url=sys.argv[1], model="fake", concurrency=4))

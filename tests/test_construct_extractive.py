@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from persllm.config import ConstructorSettings
 from persllm.construct_extractive import Constructor
+from persllm.constructor_settings import ConstructorSettings
 from persllm.materials import Folder, read_folder
 from persllm.records import Conversation, Dropped, Question
 

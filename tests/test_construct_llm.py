@@ -15,9 +15,9 @@ import pytest
 from fake_server import Asked, FakeServer, said
 
 from persllm.chat import ApiModel, ScriptedModel
-from persllm.config import ApiSettings, ConstructorSettings, KindShares
 from persllm.construct_llm import LlmConstructor
 from persllm.construct_llm.carrying import STRIKES
+from persllm.constructor_settings import ApiSettings, ConstructorSettings, KindShares
 from persllm.errors import ModelError
 from persllm.records import Conversation, Dropped, Material, Persona, Question, Reply, Stage, Turn
 from persllm.store import StepFolder

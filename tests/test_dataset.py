@@ -6,8 +6,9 @@ import pytest
 
 from persllm import dataset, pairs
 from persllm.checks import Checker
-from persllm.config import ConstructorSettings, DpoSettings, MixtureSettings
+from persllm.config import DpoSettings, MixtureSettings
 from persllm.construct_extractive import Constructor
+from persllm.constructor_settings import ConstructorSettings
 from persllm.embedding import near_duplicates, overlap
 from persllm.general import bundled_files, read_general
 from persllm.materials import read_folder

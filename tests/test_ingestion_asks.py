@@ -10,7 +10,7 @@ from test_ingestion import STORY, asked, review
 from typer.testing import CliRunner
 
 from persllm.cli import app
-from persllm.config import ApiSettings
+from persllm.constructor_settings import ApiSettings
 from persllm.errors import ModelError
 from persllm.ingestion import Annotator, AnnotatorSettings, ingest
 from persllm.materials import read_folder

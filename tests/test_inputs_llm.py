@@ -7,11 +7,12 @@ from fake_server import FakeServer, plausible
 from test_construct_llm import ADA, BELL, FIRE, MATERIALS, SAND, TALK, material
 
 from persllm.chat import ApiModel, ScriptedModel
-from persllm.config import AngleShares, ApiSettings, ConstructorSettings, DpoSettings, FamilyShares, KindShares, MixtureSettings
+from persllm.config import DpoSettings, MixtureSettings
 from persllm.construct_llm import LlmConstructor
 from persllm.construct_llm.examples import Examples
 from persllm.construct_llm.orders import SHAPES, drawn, orders_for, rounded
 from persllm.construct_llm.scene import Scene
+from persllm.constructor_settings import AngleShares, ApiSettings, ConstructorSettings, FamilyShares, KindShares
 from persllm.dataset import make_dataset
 from persllm.pairs import make_pairs
 from persllm.records import Conversation, Dropped, Question

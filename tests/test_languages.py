@@ -2,8 +2,8 @@
 
 import pytest
 
-from persllm.config import ConstructorSettings
 from persllm.construct_extractive import Constructor
+from persllm.constructor_settings import ConstructorSettings
 from persllm.languages import Who, en, language, zh
 from persllm.records import Material, Persona, Stage
 from persllm.wordings import Forms, wordings

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from persllm.chat import ApiModel
-from persllm.config import ApiSettings
+from persllm.constructor_settings import ApiSettings
 from persllm.novels import find_character, hear, portrait
 from persllm.novels.quotations import book_marks, find_pieces
 from persllm.passages import Passage

@@ -22,7 +22,7 @@ from toy_run import build_run
 
 from persllm.agent import Company
 from persllm.base import LocalModel
-from persllm.config import ApiSettings
+from persllm.constructor_settings import ApiSettings
 from persllm.listening import in_background
 from persllm.records import Message, Piece, Reply, Request, Sampling
 from persllm.serve.app import Front, serve_app

@@ -2,7 +2,7 @@
 
 import pytest
 
-from persllm.config import ConstructorSettings
+from persllm.constructor_settings import ConstructorSettings
 from persllm.records import Material, Turn
 from persllm.spoken import Answered, answers
 from persllm.wordings import wordings

@@ -9,8 +9,9 @@ from test_construct_llm import ADA, MATERIALS
 
 from persllm import general, styling
 from persllm.chat import ApiModel, ScriptedModel
-from persllm.config import ApiSettings, ConstructorSettings, MixtureSettings
+from persllm.config import MixtureSettings
 from persllm.construct_llm.scene import Scene
+from persllm.constructor_settings import ApiSettings, ConstructorSettings
 from persllm.dataset import mix
 from persllm.errors import ConfigError
 from persllm.general import bundled_files, is_held_out, read_general

@@ -9,7 +9,8 @@ from fake_server import Asked, FakeServer
 from test_checks import EXAMPLES, checker, conversation
 
 from persllm.checks.verify import Verified, agreement, read_verdict, sampled
-from persllm.config import ApiSettings, ChecksSettings, Recipe, VerifySettings
+from persllm.config import ChecksSettings, Recipe, VerifySettings
+from persllm.constructor_settings import ApiSettings
 from persllm.errors import ConfigError
 from persllm.records import Conversation
 from persllm.store import StepFolder

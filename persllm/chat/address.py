@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from persllm.chat.limits import Begun, Breaker, Pace
 from persllm.chat.wire import Dialect, complaint_in, payload, read_completion
-from persllm.config import AddressSettings
+from persllm.constructor_settings import AddressSettings
 from persllm.errors import ModelError
 from persllm.records import Record, Reply, Request, Usage
 

@@ -13,7 +13,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import IO, Protocol
 
-from persllm.config import BudgetSettings
+from persllm.constructor_settings import BudgetSettings
 from persllm.errors import BudgetError, ConfigError
 from persllm.records import Record, Request, Usage
 

@@ -9,7 +9,7 @@ from persllm.chat.kept import Keeper, ReplyCache
 from persllm.chat.ledger import Accounts
 from persllm.chat.protocol import Tally
 from persllm.chat.streaming import stream_from
-from persllm.config import AddressSettings, ApiSettings
+from persllm.constructor_settings import AddressSettings, ApiSettings
 from persllm.errors import ModelError
 from persllm.records import Piece, Reply, Request, fingerprint
 

@@ -34,7 +34,7 @@ def serve(
 ) -> None:
     """Serve trained persons as an OpenAI-compatible API: model `person@stage` at /v1/chat/completions."""
     from persllm.agent import Company
-    from persllm.config import ApiSettings
+    from persllm.constructor_settings import ApiSettings
     from persllm.listening import Limits, is_loopback, key_for, open_socket, run_server
     from persllm.serve.app import Front, serve_app
     from persllm.serve.names import Directory, Folder
@@ -73,7 +73,7 @@ def web(
 ) -> None:
     """A page with a time dial: one question to a person at every stage, to several persons, to trained and prompted models."""
     from persllm.agent import Company
-    from persllm.config import ApiSettings
+    from persllm.constructor_settings import ApiSettings
     from persllm.listening import key_for, open_socket, run_server
     from persllm.web.app import web_app
 

@@ -36,7 +36,7 @@ def chat(
 ) -> None:
     """Talk to a trained person. Answers are made by a model, not by a human being."""
     from persllm.agent import Company
-    from persllm.config import ApiSettings
+    from persllm.constructor_settings import ApiSettings
 
     if address and not model:
         raise ConfigError("--address needs --model, the name that the server knows the model by.")

@@ -15,11 +15,11 @@ Limits: what the model makes up beyond the materials is forbidden by the prompt 
 from collections.abc import Collection, Iterator, Sequence
 
 from persllm.chat import ChatModel
-from persllm.config import ConstructorSettings
 from persllm.construct_llm.answering import Answering
 from persllm.construct_llm.carrying import carry_out
 from persllm.construct_llm.raising import Raising
 from persllm.construct_llm.scene import Scene
+from persllm.constructor_settings import ConstructorSettings
 from persllm.records import Conversation, Dropped, Material, Persona, Question
 
 

@@ -7,7 +7,7 @@ orders, whatever was made before.
 from collections.abc import Mapping, Sequence
 from typing import get_args
 
-from persllm.config import ConstructorSettings, InductionFamily
+from persllm.constructor_settings import ConstructorSettings, InductionFamily
 from persllm.records import Material, Record, Stage, fingerprint
 
 SHAPES = ("short", "long", "direct", "indirect", "letter", "casual", "formal")

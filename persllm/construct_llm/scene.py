@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 
-from persllm.config import ConstructorSettings
+from persllm.constructor_settings import ConstructorSettings
 from persllm.languages import language
 from persllm.prompts import prompt
 from persllm.records import Material, Message, Persona, Reply, Request, Sampling, Stage

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from persllm.chat import ApiModel, ChatModel, on_this_machine
-from persllm.config import ApiSettings
+from persllm.constructor_settings import ApiSettings
 from persllm.errors import ModelError
 from persllm.parsing import Settings
 from persllm.privacy import MaskedModel, Masks, Receiver, is_masked, refuse_receivers

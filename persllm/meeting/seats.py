@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from persllm.agent import SMALL_CONTEXT, Agent, Company, suiting
-from persllm.config import ApiSettings
+from persllm.constructor_settings import ApiSettings
 from persllm.errors import ConfigError
 from persllm.meeting.scene import Scene, SeatSettings
 from persllm.records import Material, Persona, Stage

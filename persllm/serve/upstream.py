@@ -13,7 +13,7 @@ from typing import Any
 from persllm.chat.address import Address
 from persllm.chat.streaming import END, read_chunk
 from persllm.chat.wire import payload, read_usage
-from persllm.config import ApiSettings
+from persllm.constructor_settings import ApiSettings
 from persllm.listening import Refused
 from persllm.records import Piece, Reply, Usage
 from persllm.serve.orders import Manners, Order
