@@ -19,14 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from persllm import errors
-<<<<<<< HEAD
 from persllm.chat import ApiModel, ChatModel, Ledger, ReplyCache
 from persllm.config import Recipe
-from persllm.constructor_settings import AddressSettings, BudgetSettings, ConstructorSettings
-=======
-from persllm.chat import ApiModel, Ledger, ReplyCache
-from persllm.config import Recipe
->>>>>>> e711e68 (The constructor's settings in a file of their own)
 from persllm.construct_llm import LlmConstructor
 from persllm.constructor_settings import AddressSettings, BudgetSettings, ConstructorSettings
 from persllm.errors import ConfigError, ModelError, PersllmError
