@@ -14,6 +14,7 @@ from persllm import report
 from persllm.cli import app
 from persllm.config import Recipe, find_recipe, read_recipe
 from persllm.materials import PersonaSettings
+from persllm.meeting.scene import Scene
 from persllm.parsing import apply_override, parse
 from persllm.pipeline import step_named
 from persllm.records import Material
@@ -90,15 +91,12 @@ def test_every_make_target_has_a_rule(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_every_yaml_block_is_a_person_or_a_recipe(page: Path) -> None:
+def test_every_yaml_block_is_a_person_a_scene_or_a_recipe(page: Path) -> None:
     for kind, block in FENCE.findall(page.read_text(encoding="utf-8")):
         if kind == "yaml":
             tree = yaml.safe_load(block)
-            parse(
-                PersonaSettings if "profile" in tree else Recipe,
-                tree if "profile" in tree else {"name": "x", "personas": ["x"], **tree},
-                page.name,
-            )
+            kind = PersonaSettings if "profile" in tree else Scene if "seats" in tree else Recipe
+            parse(kind, {"name": "x", "personas": ["x"], **tree} if kind is Recipe else tree, page.name)
 
 
 def test_every_documented_key_of_a_person_is_one() -> None:
