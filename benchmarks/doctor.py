@@ -6,6 +6,7 @@ Each size is read in a process of its own: half of the text is exchanges, half e
 occur as unevenly as words do. What is told is the time, the rate, and the peak memory above that of an empty process.
 """
 
+import itertools
 import json
 import random
 import resource
@@ -32,10 +33,10 @@ def make_folder(folder: Path, megabytes: float) -> None:
     dice = random.Random(0)
     syllables = [a + b for a in "bcdfglmnprstv" for b in "aeiou"]
     words = ["".join(dice.choices(syllables, k=dice.choice((1, 2, 2, 3)))) for _ in range(20_000)]
-    weights = [1 / (rank + 3) for rank in range(len(words))]
+    weights = list(itertools.accumulate(1 / (rank + 3) for rank in range(len(words))))
 
     def text(count: int) -> str:
-        return " ".join(dice.choices(words, weights, k=count)).capitalize() + "."
+        return " ".join(dice.choices(words, cum_weights=weights, k=count)).capitalize() + "."
 
     (folder / "persona.yaml").write_text(PERSONA, encoding="utf-8")
     share = megabytes * 1_000_000 / 4

@@ -190,7 +190,7 @@ class Examination:
     @property
     def sketches(self) -> np.ndarray:
         """The sketches of all materials: (materials, SIZE)."""
-        return np.frombuffer(bytes(self.kept_sketches), dtype=np.uint64).reshape(-1, SIZE)
+        return np.frombuffer(self.kept_sketches, dtype=np.uint64).reshape(-1, SIZE)
 
     def usable(self, *stages: str) -> tuple[int, int]:
         """Usable turns of these stages, each text once, and the different things they answer to."""
