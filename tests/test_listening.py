@@ -98,8 +98,11 @@ def test_bodies_are_bounded(free: str) -> None:
     assert ask(free, "POST", "/length", b"x" * 2000)[0] == 413
     chunks = (b"x" * 400 for _ in range(5))
     connection = http.client.HTTPConnection(urlsplit(free).netloc, timeout=10)
-    connection.request("POST", "/length", chunks, encode_chunked=True, headers={"Transfer-Encoding": "chunked"})
-    assert connection.getresponse().status == 413
+    try:
+        connection.request("POST", "/length", chunks, encode_chunked=True, headers={"Transfer-Encoding": "chunked"})
+        assert connection.getresponse().status == 413
+    except ConnectionError:  # the server may hang up before all was sent; what was sent is lost then, and so is its answer
+        assert ask(free, "GET", "/health")[0] == 200
 
 
 def test_a_body_that_never_comes_is_not_waited_for(free: str) -> None:

@@ -9,6 +9,7 @@ replies may be missing, never broken. Limit: the file does not belong on a netwo
 import os
 import socket
 import sqlite3
+import threading
 import time
 from pathlib import Path
 from typing import Any, Protocol
@@ -51,6 +52,7 @@ class ReplyCache:
 
     def __init__(self, folder: Path, holder: str = ""):
         self.file = folder / "replies.sqlite"
+        self.turn = threading.Lock()
         self.holder = holder or f"{socket.gethostname()}:{os.getpid()}:{id(self):x}"
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -97,7 +99,9 @@ class ReplyCache:
     def guarded(self, statement: str, values: tuple[Any, ...]) -> tuple[Any, ...] | None:
         """Run a statement; RunError that names the file if the disk is full or the file broken."""
         try:
-            return self.base.execute(statement, values).fetchone()
+            with self.turn:  # a statement that another thread has not read to its end would keep SQLite from waiting for the lock
+                rows = self.base.execute(statement, values).fetchall()
+            return rows[0] if rows else None
         except sqlite3.Error as error:
             raise RunError(f"{self.file}: {error}. Free space or remove the file, and run again; finished items are kept.") from error
 
