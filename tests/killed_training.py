@@ -13,7 +13,7 @@ import peft  # noqa: F401
 import torch
 from toy_base import colour_pairs, colour_talk
 
-import persllm.trainers  # noqa: F401
+import persllm.training.trainers  # noqa: F401
 from persllm.config import DpoSettings, SftSettings
 from persllm.training import prefer, tune
 

@@ -15,7 +15,7 @@ errors
 parsing
 config privacy_settings audit_settings constructor_settings improve_settings records passages
 chat embedding sources prompts store languages wordings general thought templates rendering nursery generation writing
-materials machines corrections versions material_files sketches facts spoken retrieval exchanges staging classification novels checks privacy judge base shared_base small_base gold statistics provenance tracing annotation trainers memory overlap canaries
+materials machines corrections versions material_files sketches facts spoken retrieval exchanges staging classification novels checks privacy judge base shared_base small_base gold statistics provenance tracing annotation memory overlap canaries
 agent evidence cards talks metrics starter takers doctor
 listening
 construct_extractive construct_llm verification ingestion serve web study meeting dataset pairs training evaluation report audit

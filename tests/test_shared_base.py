@@ -14,7 +14,7 @@ from persllm.errors import BaseModelError
 from persllm.records import Message, Request, Sampling
 from persllm.serve.names import Directory, Folder
 from persllm.shared_base import SharedModel, adapters_of, open_model
-from persllm.training import adapter_settings
+from persllm.training.arguments import adapter_settings
 
 
 def adapt(base: Path, folder: Path, seed: int) -> None:

@@ -18,7 +18,8 @@ from persllm.base import LocalModel, prepare_base
 from persllm.config import BaseSettings, DpoSettings, SftSettings
 from persllm.errors import TrainingError
 from persllm.records import Message, Request, Sampling
-from persllm.training import in_order, prefer, sft_tokens, tune
+from persllm.training import prefer, tune
+from persllm.training.samples import in_order, sft_tokens
 
 HERE = Path(__file__).parent
 LORA = SftSettings(**{**SHORT, "learning_rate": 2e-2, "adapter": "lora", "epochs": 1})
@@ -185,7 +186,7 @@ def test_dpo_parts_the_stages(base: Path, tied_lora: Path, tmp_path: Path, adapt
 def test_the_short_head_gives_what_the_long_one_gives(base: Path) -> None:
     from trl.trainer.utils import add_fused_lm_head
 
-    from persllm.trainers import compact_head
+    from persllm.training.trainers import compact_head
 
     long, short = (AutoModelForCausalLM.from_pretrained(base) for _ in range(2))
     for model in (long, short):

@@ -1,0 +1,54 @@
+"""The settings of a training in the words of TRL and PEFT."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from persllm.config import DpoSettings, TrainingSettings
+from persllm.errors import TrainingError
+from persllm.templates import is_control_token
+
+MOST_LOGGED = 10
+"""At most so many steps between two points of the curve."""
+POINTS = 20
+"""A short training has at least so many points, if it has so many steps."""
+
+
+def training_arguments(phase: str, settings: TrainingSettings, folder: Path, steps: int, seed: int) -> Any:
+    """SFTConfig or DPOConfig; `settings.arguments` has the last word. TrainingError if it names what TRL does not know."""
+    import torch
+    from trl import DPOConfig, SFTConfig
+
+    log_every = max(n for n in range(1, max(1, min(MOST_LOGGED, steps // POINTS)) + 1) if settings.checkpoint_every % n == 0)
+    arguments: dict[str, Any] = {
+        "output_dir": str(folder), "per_device_train_batch_size": settings.batch, "num_train_epochs": 1, "train_sampling_strategy": "sequential",
+        "learning_rate": settings.learning_rate, "warmup_steps": min(settings.warmup, steps // 5), "weight_decay": settings.weight_decay,
+        "max_length": None, "seed": seed, "save_steps": settings.checkpoint_every, "save_total_limit": 2, "logging_steps": log_every,
+        "logging_nan_inf_filter": False, "report_to": "none", "disable_tqdm": True, "activation_checkpointing": False,
+        "bf16": False, "use_cpu": not torch.cuda.is_available(), "dataloader_pin_memory": False,
+    }  # fmt: skip
+    if phase == "sft":
+        arguments |= {"dataset_kwargs": {"skip_prepare_dataset": True}}
+    if isinstance(settings, DpoSettings):
+        arguments |= {"beta": settings.beta, "precompute_ref_log_probs": True, "loss_type": ["sigmoid"]}
+        if settings.sft_weight > 0:
+            arguments |= {"loss_type": ["sigmoid", "sft"], "loss_weights": [1.0, settings.sft_weight]}
+    try:
+        return (SFTConfig if phase == "sft" else DPOConfig)(**{**arguments, **settings.arguments})
+    except TypeError as error:
+        unknown = re.sub(r".*argument ", "", str(error))
+        raise TrainingError(f"{phase}.arguments: TRL knows no {unknown}. See the parameters of its {phase.upper()}Config.") from None
+
+
+def adapter_settings(model: Any, tokenizer: Any, rank: int) -> Any:
+    """A LoRA on all linear layers, with the rows of the control tokens; those of the output too where it is not tied."""
+    from peft import LoraConfig
+
+    tokens = sorted(i for token, i in tokenizer.get_added_vocab().items() if is_control_token(token))
+    names = {id(module): name.rpartition(".")[2] for name, module in model.named_modules()}
+    rows = {names[id(model.get_input_embeddings())]: tokens}
+    if not model.config.tie_word_embeddings:
+        rows[names[id(model.get_output_embeddings())]] = tokens
+    return LoraConfig(
+        r=rank, lora_alpha=2 * rank, target_modules="all-linear", task_type="CAUSAL_LM", trainable_token_indices=rows if tokens else None
+    )

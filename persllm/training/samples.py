@@ -1,0 +1,69 @@
+"""What a trainer reads: samples as tokens, the reference's likelihoods, and the order of the training.
+
+The order is made once, before, all epochs in one row: a run that goes on from a checkpoint reads what it would have read.
+"""
+
+import math
+import random
+from collections.abc import Sequence
+from typing import Any
+
+from persllm.base import LocalModel, with_like_prompts
+from persllm.config import TrainingSettings
+from persllm.records import Conversation, PreferencePair, Request
+from persllm.rendering import answers_to_ids, prompts_to_ids
+from persllm.thought import language_of, written
+
+Row = dict[str, Any]
+"""A sample as TRL takes it: columns of token ids, and for pairs the likelihoods under the model before."""
+WINDOW = 50
+"""Batches among which samples of like length are brought together."""
+
+
+def sft_tokens(tokenizer: Any, conversations: Sequence[Conversation]) -> list[tuple[list[int], list[int]]]:
+    """(prompt, answer) as token ids for each conversation; an answer with a thought is asked for by the analysis variable."""
+    requests = [
+        Request(messages=c.prompt, persona=c.persona, stage=c.stage, analysis=bool(c.persona and c.answer.thought)) for c in conversations
+    ]
+    answers = [written(c.answer, language_of(c.answer.content)) for c in conversations]
+    return list(zip(prompts_to_ids(tokenizer, requests), answers_to_ids(tokenizer, answers), strict=True))
+
+
+def dpo_rows(tokenizer: Any, pairs: Sequence[PreferencePair]) -> list[Row]:
+    """Prompt, chosen and rejected answer as token ids for each pair."""
+    requests = [Request(messages=p.prompt, persona=p.persona, stage=p.stage, analysis=bool(p.persona and p.chosen.thought)) for p in pairs]
+    prompts = prompts_to_ids(tokenizer, requests)
+    chosen, rejected = (
+        answers_to_ids(tokenizer, [written(message, language_of(message.content)) for message in messages])
+        for messages in ([p.chosen for p in pairs], [p.rejected for p in pairs])
+    )
+    return [{"prompt_ids": p, "chosen_ids": c, "rejected_ids": r} for p, c, r in zip(prompts, chosen, rejected, strict=True)]
+
+
+def with_reference(reference: LocalModel, rows: Sequence[Row], batch: int) -> list[Row]:
+    """Each pair with the log-likelihoods that the model before the training gives to both answers."""
+    filled = [dict(row) for row in rows]
+    for places in with_like_prompts([row["prompt_ids"] for row in rows], batch):
+        for side in ("chosen", "rejected"):
+            totals = reference.score([rows[p]["prompt_ids"] for p in places], [rows[p][f"{side}_ids"] for p in places])
+            for place, total in zip(places, totals, strict=True):
+                filled[place][f"ref_{side}_logps"] = total
+    return filled
+
+
+def in_order(lengths: Sequence[int], settings: TrainingSettings, seed: int) -> list[int]:
+    """Positions of the samples in the order of training, all epochs in one row, batches of like length."""
+    dice = random.Random(seed)
+    wanted = max(1, math.ceil(settings.epochs * len(lengths)))
+    places: list[int] = []
+    while len(places) < wanted:
+        places += dice.sample(range(len(lengths)), len(lengths))
+    ordered: list[int] = []
+    step = WINDOW * settings.batch
+    for start in range(0, wanted, step):
+        window = sorted(places[start : min(start + step, wanted)], key=lambda place: lengths[place])
+        whole = len(window) // settings.batch * settings.batch
+        batches = [window[i : i + settings.batch] for i in range(0, whole, settings.batch)]
+        dice.shuffle(batches)
+        ordered += [place for batch in batches for place in batch] + window[whole:]
+    return ordered
