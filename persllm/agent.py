@@ -20,17 +20,14 @@ from persllm.chat import ApiModel, ChatModel, streamed
 from persllm.constructor_settings import ApiSettings
 from persllm.errors import ConfigError, RunError
 from persllm.memory import Memory
-from persllm.prompts import prompt
 from persllm.records import Material, Message, Persona, Piece, Reply, Request, Sampling
-from persllm.retrieval import OBJECTIVE, Retriever
+from persllm.retrieval import Retriever
 from persllm.store import Run
-from persllm.takers import MANNERS, TRAINED, Manner, in_role, players
+from persllm.takers import MANNERS, TRAINED, Manner, in_role, players, remembered
 from persllm.templates import defused
 
 KEPT_MESSAGES = 8
 """How much of the talk the model sees again; the small base knows no longer ones."""
-RETRIEVED_WORDS = 120
-"""Budget of retrieved materials, in words (Chinese: characters)."""
 RECALLED = 2
 """Exchanges of earlier talks that are recalled."""
 SAMPLING = Sampling(temperature=0.3, max_tokens=96)
@@ -148,9 +145,8 @@ class Agent:
         """The materials that a question calls for, as a system message."""
         if self.retriever is None or not query:
             return []
-        found = self.retriever.retrieve(query, self.stage, self.persona, OBJECTIVE, RETRIEVED_WORDS)
-        memories = "\n".join(material.text for material in found)
-        return [Message(role="system", content=prompt(self.persona.language, "remembered", memories=memories))] if found else []
+        text = remembered(self.retriever, self.persona, self.stage, query)
+        return [Message(role="system", content=text)] if text else []
 
     def recalled(self, query: str) -> list[Message]:
         """Exchanges of earlier talks that a question calls for."""

@@ -16,6 +16,7 @@ from persllm.constructor_settings import (
     ConstructorSettings,
 )  # fmt: skip
 from persllm.errors import ConfigError
+from persllm.evaluation_settings import EvaluationSettings
 from persllm.improve_settings import ImproveSettings
 from persllm.parsing import Settings, apply_override, parse, read_yaml
 from persllm.privacy_settings import PrivacySettings
@@ -165,29 +166,6 @@ class DpoSettings(TrainingSettings):
     """What makes a rejected answer wrong."""
     sft_weight: float = 0.2
     """Weight of the SFT loss on the chosen answers, which keeps their likelihood from falling."""
-
-
-class EvaluationSettings(Settings):
-    """The examination."""
-
-    takers: tuple[Literal["base", "prompted", "sft", "dpo"], ...] = ("base", "prompted", "sft", "dpo")
-    """Who sits it."""
-    items_per_set: int = Field(60, ge=1)
-    """At most so many constructed items are put per test set, spread over persons and stages."""
-    gold: bool = True
-    """Also put the persons' hand-written `gold.jsonl`, if there is one."""
-    gold_items_per_set: int = Field(120, ge=1)
-    """At most so many hand-written items per test set."""
-    samples: int = Field(2, ge=2)
-    """Answers drawn per shared question for the metric `distinction`."""
-    temperature: float = 0.7
-    """Temperature of these."""
-    max_tokens: int = 64
-    """Longest answer."""
-    bootstrap: int = Field(1000, ge=100)
-    """Resamplings behind each interval."""
-    batch: int = 64
-    """Items answered or scored at once."""
 
 
 class Recipe(Settings):

@@ -1,8 +1,13 @@
 """Takers: the models that sit the examination, and how each learns who is to answer.
 
 `base` is the untrained model, told nothing of a person. `prompted` is the same weights with the profile and the
-stage in words, in the system message. `sft` and `dpo` are the trained models, told by the template's variables.
-All get the same questions and the same sampling.
+stage in words, in the system message; `retrieval` has besides, in the system message, the passages of the materials
+that the question calls for. `stylised` is the base tuned on general talk in the person's voice alone; `sft` and `dpo`
+are the trained models: all three are told by the template's variables. Further models come by path or address. All
+get the same questions and the same sampling.
+
+Limits: passages are found by shared words (`persllm.retrieval`), from all materials of the person that can be known at
+the stage, those held out of the training included; so many words of them as an agent gets.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,10 +15,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from persllm.chat import ApiModel
 from persllm.config import Recipe
+from persllm.constructor_settings import ApiSettings
+from persllm.errors import ModelError
+from persllm.evaluation_settings import TakerSettings
 from persllm.prompts import prompt
-from persllm.records import Message, Persona, Reply, Request, Sampling
+from persllm.records import Material, Message, Persona, Reply, Request, Sampling
+from persllm.retrieval import OBJECTIVE, Retriever
 from persllm.store import Run
+from persllm.templates import defused
 from persllm.versions import current_number, version_models
 
 TRAINED = {"sft": "5-sft", "dpo": "7-dpo"}
@@ -22,7 +33,13 @@ TRAINED = {"sft": "5-sft", "dpo": "7-dpo"}
 Manner = Literal["plain", "prompted", "trained"]
 """How a model learns who answers: not at all, by words, by the template's variables."""
 MANNERS: dict[str, Manner] = {"base": "plain", "prompted": "prompted"}
-"""Taker -> its manner; all others are trained."""
+"""Taker that needs no training and no materials -> its manner."""
+RETRIEVAL, STYLISED = "retrieval", "stylised"
+BASELINES = "baselines"
+"""Folder of a run for models that are trained to be compared with, and for nothing else."""
+NO_LIKELIHOODS = "the model at an address tells no likelihoods"
+RETRIEVED_WORDS = 120
+"""Budget of retrieved materials, in words (Chinese: characters)."""
 
 
 class Examinee(Protocol):
@@ -47,13 +64,20 @@ class Taker:
     manner: Manner
     personas: Mapping[str, Persona]
     models: Mapping[str, str]
-    """Id of a person -> folder of the model that answers for that person; a person may be missing."""
+    """Id of a person -> folder of the model that answers for that person, or its address; a person may be missing."""
+    retrievers: Mapping[str, Retriever] | None = None
+    """Id of a person -> where passages are looked up; None for a taker that gets none."""
+    api: ApiSettings | None = None
+    """The address, for a model that is not here; it tells no likelihoods."""
 
     def request(
         self, messages: Sequence[Message], persona: str, stage: str, prefill: str = "", sampling: Sampling | None = None
     ) -> Request:
         """A question to a person at a stage, as this taker is asked it."""
-        return in_role(messages, self.personas[persona], stage, self.manner, prefill=prefill, sampling=sampling or Sampling())
+        person = self.personas[persona]
+        if self.retrievers and messages:
+            messages = with_passages(messages, self.retrievers[persona], person, stage)
+        return in_role(messages, person, stage, self.manner, prefill=prefill, sampling=sampling or Sampling())
 
 
 def in_role(messages: Sequence[Message], persona: Persona, stage: str, manner: Manner, **others: Any) -> Request:
@@ -61,6 +85,20 @@ def in_role(messages: Sequence[Message], persona: Persona, stage: str, manner: M
     known = {"persona": persona.id, "stage": stage} if manner == "trained" else {}
     asked = prompted(messages, persona, stage) if manner == "prompted" else tuple(messages)
     return Request(messages=asked, **known, **others)
+
+
+def remembered(retriever: Retriever, persona: Persona, stage: str, query: str) -> str:
+    """The passages that a question calls for, as they stand in a system message; empty if there are none."""
+    found = retriever.retrieve(query, stage, persona, OBJECTIVE, RETRIEVED_WORDS)
+    return prompt(persona.language, "remembered", memories="\n".join(material.text for material in found)) if found else ""
+
+
+def with_passages(messages: Sequence[Message], retriever: Retriever, persona: Persona, stage: str) -> tuple[Message, ...]:
+    """The messages with what the last of them calls for at the end of the system message."""
+    text = remembered(retriever, persona, stage, messages[-1].content)
+    head, rest = (messages[:1], messages[1:]) if messages[0].role == "system" else ((), messages)
+    system = "\n".join([*(message.content for message in head), *([text] if text else [])])
+    return (*([Message(role="system", content=system)] if system else []), *rest)
 
 
 def prompted(messages: Sequence[Message], persona: Persona, stage_id: str) -> tuple[Message, ...]:
@@ -75,19 +113,41 @@ def prompted(messages: Sequence[Message], persona: Persona, stage_id: str) -> tu
 
 def takers_of(recipe: Recipe, run: Run, personas: Sequence[Persona]) -> list[Taker]:
     """The takers of a run, as the recipe names them; one that was never trained is left out."""
-    found = [taker_named(name, recipe.mode, run, personas) for name in recipe.evaluation.takers]
+    models = recipe.evaluation.models
+    found = [
+        foreign_taker(name, models[name], run, personas) if name in models else taker_named(name, recipe.mode, run, personas)
+        for name in recipe.evaluation.takers
+    ]
     return [taker for taker in found if taker.models]
 
 
 def taker_named(name: str, mode: str, run: Run, personas: Sequence[Persona]) -> Taker:
     """A taker of a run, with as many models as were trained."""
     by_id = {persona.id: persona for persona in personas}
-    if name in TRAINED:
-        folders = {p: run.path / TRAINED[name] / ("cast" if mode == "cast" else p) / "model" for p in by_id}
+    trained = {**{name: run.path / step for name, step in TRAINED.items()}, STYLISED: run.path / BASELINES / STYLISED}
+    if name in trained:
+        folders = {p: trained[name] / ("cast" if mode == "cast" else p) / "model" for p in by_id}
         models = {p: str(folder) for p, folder in folders.items() if folder.is_dir()}
-    else:
-        models = {p: str(run.path / "0-base" / "model") for p in by_id}
+        return Taker(name=name, manner="trained", personas=by_id, models=models)
+    models = {p: str(run.path / "0-base" / "model") for p in by_id}
+    if name == RETRIEVAL:
+        return Taker(name=name, manner="prompted", personas=by_id, models=models, retrievers=retrievers_of(run, personas))
     return Taker(name=name, manner=MANNERS.get(name, "trained"), personas=by_id, models=models)
+
+
+def foreign_taker(name: str, settings: TakerSettings, run: Run, personas: Sequence[Persona]) -> Taker:
+    """A model from elsewhere, which answers for every person."""
+    source = settings.path or f"{settings.api.model} at {settings.api.url}"
+    return Taker(
+        name=name, manner=settings.manner, personas={persona.id: persona for persona in personas}, models={p.id: source for p in personas},
+        retrievers=retrievers_of(run, personas) if settings.retrieval else None, api=None if settings.path else settings.api,
+    )  # fmt: skip
+
+
+def retrievers_of(run: Run, personas: Sequence[Persona]) -> dict[str, Retriever]:
+    """Where the passages of each person are looked up."""
+    materials = run.step("1-materials").records(Material)
+    return {p.id: Retriever([one for one in materials if one.persona == p.id], p.language) for p in personas}
 
 
 def players(run: Run, mode: str, personas: Sequence[Persona], persona: str) -> dict[str, str]:
@@ -107,3 +167,34 @@ def open_local(folder: str, threads: int) -> Examinee:
     from persllm.base import LocalModel
 
     return LocalModel.load(Path(folder), threads=threads)
+
+
+def opener_of(takers: Sequence[Taker], threads: int) -> Opener:
+    """Opens what these takers name: an address, or else the model of a folder."""
+    addresses = {source: taker.api for taker in takers if taker.api for source in taker.models.values()}
+
+    def opened(source: str) -> Examinee:
+        api = addresses.get(source)
+        return FarModel(api) if api else open_local(source, threads)
+
+    return opened
+
+
+class FarModel:
+    """A model at an address, as an examinee."""
+
+    def __init__(self, api: ApiSettings):
+        self.model = ApiModel(api)
+
+    def replies(self, requests: Sequence[Request]) -> Iterator[tuple[int, Reply]]:
+        """(index, reply), as they come in. Control tokens in what is asked are taken apart: the tokenizer is out of reach."""
+        return self.model.replies([harmless(request) for request in requests])
+
+    def log_likelihoods(self, requests: Sequence[Request], answers: Sequence[str]) -> Sequence[Any]:
+        """ModelError: a chat completion does not tell how likely a given text is."""
+        raise ModelError(NO_LIKELIHOODS)
+
+
+def harmless(request: Request) -> Request:
+    """The request with control tokens in its messages parted by a blank."""
+    return request.model_copy(update={"messages": tuple(m.model_copy(update={"content": defused(m.content)}) for m in request.messages)})

@@ -10,7 +10,8 @@ from planted import ADA, PERSONAS, Planted, conversations, items
 from persllm import evaluation
 from persllm.config import EvaluationSettings, Recipe
 from persllm.errors import BaseModelError
-from persllm.evaluation import answer, batches, continuation, score
+from persllm.evaluation import answer, score
+from persllm.evaluation.tasks import answers_wanted, batches, continuation, likelihoods_wanted
 from persllm.records import Answer, Message, Sampling, Score, TestItem
 from persllm.statistics import Figure
 from persllm.store import Run, StepFolder, silent
@@ -112,8 +113,8 @@ def test_what_two_takers_share_is_asked_once(tmp_path: Path) -> None:
 
 
 def test_batches_are_of_one_model_and_kind_and_hold_every_task_once() -> None:
-    pairs = [pair for taker in TAKERS for pair in evaluation.answers_wanted(taker, items(), SETTINGS, 0)]
-    pairs += [pair for taker in TAKERS for pair in evaluation.likelihoods_wanted(taker, items())]
+    pairs = [pair for taker in TAKERS for pair in answers_wanted(taker, items(), SETTINGS, 0)]
+    pairs += [pair for taker in TAKERS for pair in likelihoods_wanted(taker, items())]
     made = batches([task for _, task in pairs], 4)
     assert all(len({(t.model, t.text is None) for t in batch.tasks}) == 1 and len(batch.tasks) <= 4 for batch in made)
     listed = [task.identity for batch in made for task in batch.tasks]
@@ -184,7 +185,7 @@ def test_takers_are_those_that_were_trained(tmp_path: Path) -> None:
 
 
 def test_general_items_are_asked_in_the_name_of_every_person_in_turn() -> None:
-    pairs = list(evaluation.likelihoods_wanted(TAKERS[2], items()))
+    pairs = list(likelihoods_wanted(TAKERS[2], items()))
     general = [(blank.given, task.request.persona, task.request.stage) for blank, task in pairs if blank.item.startswith("general")]
     assert general == [("question", "ada", "early"), ("plain", "", ""), ("question", "ada", "late"), ("plain", "", "")]
 
@@ -222,8 +223,8 @@ def test_the_examination_of_a_run_takes_gold_and_keeps_to_its_size(tmp_path: Pat
 
 
 def test_no_two_items_share_their_luck() -> None:
-    drawn = [task.request for _, task in evaluation.answers_wanted(TAKERS[0], items(), SETTINGS, 0) if task.request.sampling.temperature]
+    drawn = [task.request for _, task in answers_wanted(TAKERS[0], items(), SETTINGS, 0) if task.request.sampling.temperature]
     assert len(drawn) == 8
     assert len({request.sampling.seed for request in drawn}) == 8
-    again = [task.request for _, task in evaluation.answers_wanted(TAKERS[0], items(), SETTINGS, 0) if task.request.sampling.temperature]
+    again = [task.request for _, task in answers_wanted(TAKERS[0], items(), SETTINGS, 0) if task.request.sampling.temperature]
     assert drawn == again

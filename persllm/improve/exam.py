@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 
 from persllm.config import Recipe
-from persllm.evaluation import Result, batches, carry_out, likelihoods_wanted, measured
+from persllm.evaluation.tasks import Result, batches, carry_out, likelihoods_wanted, measured
 from persllm.improve_settings import ImproveSettings
 from persllm.metrics import METRICS, SHARES, Likelihood, Sitting, choice, development, forgetting, induction
 from persllm.records import Candidate, Persona, PreferencePair, Score, TestItem

@@ -1,0 +1,132 @@
+"""The examination: takers answer, metrics score; answers and scores are separate files.
+
+    test.jsonl           the items: constructed ones, and the hand-written gold
+    answers.jsonl        one line per taker, item and sample
+    likelihoods.jsonl    one line per taker, item and text
+    scores.jsonl figures.jsonl differences.jsonl confusion.jsonl    made from the above, without any model
+
+What is to be asked is cut into batches of like length before anything is asked, and a batch is answered whole or not at
+all: so a killed examination ends with the same bytes as an undisturbed one, though padding moves sums in their last
+digits. Equal tasks of two takers on one model are done once.
+
+Limits: one model in memory at a time; the items are those of the dataset step and of gold.jsonl, no others.
+"""
+
+import shutil
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from persllm.config import EvaluationSettings, Recipe
+from persllm.evaluation.tasks import Result, answered, answers_wanted, batches, carry_out, likelihoods_wanted, measured
+from persllm.evaluation_settings import TAKERS
+from persllm.gold import gold_items, spread_gold
+from persllm.metrics import SHARES, Likelihood, Sitting, identification, score_all
+from persllm.records import Answer, Conversation, Persona, TestItem
+from persllm.statistics import differences, figures, relative_changes
+from persllm.store import Progress, Run, StepFolder, read_records, silent
+from persllm.takers import Opener, Taker, opener_of, takers_of
+
+PAIRS = (
+    ("prompted", "base"), ("retrieval", "prompted"), ("stylised", "prompted"), ("sft", "base"), ("sft", "prompted"), ("sft", "retrieval"),
+    ("sft", "stylised"), ("dpo", "sft"), ("dpo", "prompted"), ("dpo", "retrieval"), ("dpo", "stylised"),
+)  # fmt: skip
+"""Which takers are compared: the first less the second; every model from elsewhere is what `dpo` and `sft` are compared with too."""
+
+
+def evaluate(
+    recipe: Recipe, run: Run, personas: Sequence[Persona], items: Sequence[TestItem], conversations: Sequence[Conversation],
+    folder: StepFolder, progress: Progress = silent, opener: Opener | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """Let every taker of the recipe sit, score, and return facts for step.json.
+
+    `items` are the constructed ones, `conversations` those trained on. `opener` loads a model by its folder.
+    """
+    settings = recipe.evaluation
+    takers = takers_of(recipe, run, personas)
+    asked = first_of_each_set(items, settings.items_per_set)
+    if settings.gold:
+        families = {c.form for c in conversations if c.kind == "induction"}
+        folders = [Path(folder) for folder in recipe.personas]
+        asked += spread_gold(gold_items(folders, personas, families), settings.gold_items_per_set)
+    folder.write("test.jsonl", asked)
+    answer(takers, asked, settings, folder, progress, opener or opener_of(takers, recipe.threads), recipe.seed)
+    return score(takers, asked, personas, conversations, settings, folder, recipe.seed)
+
+
+def first_of_each_set(items: Sequence[TestItem], most: int) -> list[TestItem]:
+    """The first items of every test set; the dataset step has spread them over persons, stages and forms already."""
+    counts: Counter[str] = Counter()
+    kept = []
+    for item in items:
+        counts[item.set] += 1
+        if counts[item.set] <= most:
+            kept.append(item)
+    return kept
+
+
+# Answering -----------------------------------------------------------------------------------------------
+
+
+def answer(
+    takers: Sequence[Taker], items: Sequence[TestItem], settings: EvaluationSettings, folder: StepFolder, progress: Progress,
+    opener: Opener, seed: int = 0,
+) -> None:  # fmt: skip
+    """Write answers.jsonl and likelihoods.jsonl, unless both are there."""
+    if not all((folder.path / name).is_file() for name in ("answers.jsonl", "likelihoods.jsonl")):
+        wanted_answers = [pair for taker in takers for pair in answers_wanted(taker, items, settings, seed)]
+        wanted_likelihoods = [pair for taker in takers for pair in likelihoods_wanted(taker, items)]
+        work = StepFolder(folder.path / "work")
+        tasks = [task for _, task in (*wanted_answers, *wanted_likelihoods) if task]
+        work.fill(batches(tasks, settings.batch), lambda owed: carry_out(owed, opener), progress)
+        results = {result.task: result for result in work.records(Result)}
+        folder.write("answers.jsonl", [answered(blank, task, results) for blank, task in wanted_answers])
+        folder.write("likelihoods.jsonl", [measured(blank, task, results) for blank, task in wanted_likelihoods])
+    shutil.rmtree(folder.path / "work", ignore_errors=True)
+
+
+# Scoring -------------------------------------------------------------------------------------------------
+
+
+def score(
+    takers: Sequence[Taker], items: Sequence[TestItem], personas: Sequence[Persona], conversations: Sequence[Conversation],
+    settings: EvaluationSettings, folder: StepFolder, seed: int = 0,
+) -> dict[str, Any]:  # fmt: skip
+    """Scores, figures, differences and confusions from the answers on disk; asks no model. Returns facts for step.json."""
+    found = sittings([taker.name for taker in takers], items, personas, folder)
+    classifier = identification.fit(conversations)
+    scores = [one for sitting in found for one in score_all(sitting, classifier)]
+    references = identification.score_references(found[0], classifier) if found else []
+    made = figures([*scores, *references], items, settings.bootstrap, seed, SHARES)
+    made += relative_changes(scores, items, "general_loss", ("base", "plain"), "loss_change", settings.bootstrap, seed)
+    folder.write("scores.jsonl", scores)
+    folder.write("figures.jsonl", made)
+    folder.write(
+        "differences.jsonl", differences(scores, items, pairs_of([taker.name for taker in takers]), settings.bootstrap, seed, SHARES)
+    )
+    folder.write("confusion.jsonl", [one for sitting in found for one in identification.confusion(sitting, classifier)])
+    unscored = sum(one.value is None for one in scores)
+    return {"takers": [taker.name for taker in takers], "items": len(items), "scores": len(scores), "unscored": unscored}
+
+
+def pairs_of(names: Sequence[str]) -> list[tuple[str, str]]:
+    """The pairs of these takers that are compared."""
+    foreign = [name for name in names if name not in TAKERS]
+    return [pair for pair in (*PAIRS, *((own, other) for own in ("sft", "dpo") for other in foreign)) if set(pair) <= set(names)]
+
+
+def sittings(takers: Sequence[str], items: Sequence[TestItem], personas: Sequence[Persona], folder: StepFolder) -> list[Sitting]:
+    """What each taker left on disk."""
+    answers = read_records(folder.path / "answers.jsonl", Answer)
+    likelihoods = read_records(folder.path / "likelihoods.jsonl", Likelihood)
+    return [
+        Sitting(
+            taker=taker,
+            items={item.id: item for item in items},
+            personas={persona.id: persona for persona in personas},
+            answers={(one.item, one.sample): one for one in answers if one.taker == taker},
+            likelihoods={(one.item, one.place, one.given): one for one in likelihoods if one.taker == taker},
+        )
+        for taker in takers
+    ]
