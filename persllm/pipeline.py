@@ -17,6 +17,7 @@ from typing import Any
 
 import persllm
 from persllm import checks, dataset, general, materials, pairs, styling
+from persllm.baselines import check_baselines, train_baselines
 from persllm.chat.ledger import check_prices
 from persllm.checks.marks import marks_fingerprint
 from persllm.config import Recipe
@@ -193,6 +194,7 @@ def examine(work: Work) -> dict[str, Any]:
     """Takers answer; metrics score."""
     from persllm.evaluation import evaluate
 
+    train_baselines(work.recipe, work.run, groups(work.recipe, work.personas), work.base, work.progress)
     items = work.run.step("4-dataset").records(TestItem, "test.jsonl")
     return evaluate(work.recipe, work.run, work.personas, items, work.conversations, work.folder, work.progress)
 
@@ -336,6 +338,7 @@ def step_named(name: str) -> Step | None:
 def check_before(recipe: Recipe) -> None:
     """Read everything the user gave before anything is written, and refuse addresses that may get no text."""
     refuse_remote(recipe)
+    check_baselines(recipe)
     personas = read_personas(recipe)
     if recipe.constructor.engine == "llm":
         check_prices(recipe.budget, recipe.constructor.models)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from persllm.chat import ApiModel
+from persllm.chat import ApiModel, ChatModel
 from persllm.config import Recipe
 from persllm.constructor_settings import ApiSettings
 from persllm.errors import ModelError
@@ -169,13 +169,13 @@ def open_local(folder: str, threads: int) -> Examinee:
     return LocalModel.load(Path(folder), threads=threads)
 
 
-def opener_of(takers: Sequence[Taker], threads: int) -> Opener:
-    """Opens what these takers name: an address, or else the model of a folder."""
+def opener_of(takers: Sequence[Taker], threads: int, guard: Callable[[ChatModel, str], ChatModel] = lambda model, url: model) -> Opener:
+    """Opens what these takers name: an address, or else the model of a folder. `guard` puts masks before an address."""
     addresses = {source: taker.api for taker in takers if taker.api for source in taker.models.values()}
 
     def opened(source: str) -> Examinee:
         api = addresses.get(source)
-        return FarModel(api) if api else open_local(source, threads)
+        return FarModel(guard(ApiModel(api), api.url)) if api else open_local(source, threads)
 
     return opened
 
@@ -183,8 +183,8 @@ def opener_of(takers: Sequence[Taker], threads: int) -> Opener:
 class FarModel:
     """A model at an address, as an examinee."""
 
-    def __init__(self, api: ApiSettings):
-        self.model = ApiModel(api)
+    def __init__(self, model: ChatModel):
+        self.model = model
 
     def replies(self, requests: Sequence[Request]) -> Iterator[tuple[int, Reply]]:
         """(index, reply), as they come in. Control tokens in what is asked are taken apart: the tokenizer is out of reach."""

@@ -20,7 +20,7 @@ agent evidence cards talks metrics starter takers doctor
 listening
 construct_extractive construct_llm verification ingestion serve web study meeting dataset pairs training evaluation report audit
 cluster styling
-construction forecast
+construction forecast baselines
 pipeline
 show improve outlook forgetting exporting
 published

@@ -14,16 +14,18 @@ Limits: one model in memory at a time; the items are those of the dataset step a
 
 import shutil
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from persllm.chat import ChatModel
 from persllm.config import EvaluationSettings, Recipe
 from persllm.evaluation.tasks import Result, answered, answers_wanted, batches, carry_out, likelihoods_wanted, measured
 from persllm.evaluation_settings import TAKERS
 from persllm.gold import gold_items, spread_gold
 from persllm.metrics import SHARES, Likelihood, Sitting, identification, score_all
-from persllm.records import Answer, Conversation, Persona, TestItem
+from persllm.privacy import guarded
+from persllm.records import Answer, Conversation, Material, Persona, TestItem
 from persllm.statistics import differences, figures, relative_changes
 from persllm.store import Progress, Run, StepFolder, read_records, silent
 from persllm.takers import Opener, Taker, opener_of, takers_of
@@ -51,8 +53,19 @@ def evaluate(
         folders = [Path(folder) for folder in recipe.personas]
         asked += spread_gold(gold_items(folders, personas, families), settings.gold_items_per_set)
     folder.write("test.jsonl", asked)
-    answer(takers, asked, settings, folder, progress, opener or opener_of(takers, recipe.threads), recipe.seed)
+    answer(
+        takers, asked, settings, folder, progress, opener or opener_of(takers, recipe.threads, guard_of(recipe, run, personas)), recipe.seed
+    )
     return score(takers, asked, personas, conversations, settings, folder, recipe.seed)
+
+
+def guard_of(recipe: Recipe, run: Run, personas: Sequence[Persona]) -> Callable[[ChatModel, str], ChatModel]:
+    """Puts the masks of a run before a model at an address, if personal data may not reach it."""
+
+    def guard(model: ChatModel, url: str) -> ChatModel:
+        return guarded(model, recipe.privacy, [url], run.path / "privacy", personas, run.step("1-materials").records(Material))
+
+    return guard
 
 
 def first_of_each_set(items: Sequence[TestItem], most: int) -> list[TestItem]:

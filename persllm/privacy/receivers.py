@@ -36,10 +36,12 @@ def receivers(recipe: Recipe) -> list[Receiver]:
 
 
 def is_used(recipe: Recipe, setting: str) -> bool:
-    """Whether an address is asked at all: the annotator's by the engine `llm`, the verifying model's if there is a share for it."""
+    """Whether an address is asked at all: the annotator's by the engine `llm`, the verifying model's if there is a share for it, a taker's if it sits."""
     section = setting.split(".")[0]
     if section == "constructor":
         return recipe.constructor.engine == "llm"
+    if setting.startswith("evaluation.models."):
+        return setting.removeprefix("evaluation.models.").removesuffix(".api") in recipe.evaluation.takers
     return section != "checks" or recipe.checks.verify.share > 0
 
 
@@ -58,6 +60,9 @@ def urls(settings: Any, place: str = "") -> Iterator[tuple[str, str]]:
     elif isinstance(settings, tuple):
         for number, entry in enumerate(settings):
             yield from urls(entry, f"{place}.{number}")
+    elif isinstance(settings, dict):
+        for name, entry in settings.items():
+            yield from urls(entry, f"{place}.{name}")
 
 
 def is_masked(settings: PrivacySettings, addresses: Sequence[str]) -> bool:
