@@ -18,6 +18,7 @@ from persllm.constructor_settings import (
 from persllm.errors import ConfigError
 from persllm.evaluation_settings import EvaluationSettings
 from persllm.improve_settings import ImproveSettings
+from persllm.judge_settings import JudgeSettings
 from persllm.parsing import Settings, apply_override, parse, read_yaml
 from persllm.privacy_settings import PrivacySettings
 
@@ -193,6 +194,7 @@ class Recipe(Settings):
     evaluation: EvaluationSettings = EvaluationSettings()
     improve: ImproveSettings = ImproveSettings()
     audit: AuditSettings = AuditSettings()
+    judge: JudgeSettings = JudgeSettings()
 
 
 def read_recipe(path: str | Path, overrides: tuple[str, ...] = ()) -> Recipe:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import persllm
-from persllm import checks, dataset, general, materials, pairs, styling
+from persllm import checks, dataset, general, judge, materials, pairs, styling
 from persllm.baselines import check_baselines, train_baselines
 from persllm.chat.ledger import check_prices
 from persllm.checks.marks import marks_fingerprint
@@ -225,11 +225,12 @@ WAYS: dict[str, Any] = {
     "audit": True,
     "budget": True,
     "improve": True,
+    "judge": True,
     "privacy": {"local_only": True},
     "checks": {"verify": {"api": set(AddressSettings.model_fields) - {"model"}}},
     "constructor": {"apis": True, "runner": True, "shards": True, "api": set(AddressSettings.model_fields) - {"model"}},
 }
-"""Settings that say where, how fast and for how much the annotator is asked, how versions are made later, and those of the audit: they change no result and may change within a run."""
+"""Settings that say where, how fast and for how much the annotator is asked, how versions are made later, and those of audit and judge: they change no result and may change within a run."""
 
 
 def constructor_settings(recipe: Recipe) -> dict[str, Any]:
@@ -238,7 +239,7 @@ def constructor_settings(recipe: Recipe) -> dict[str, Any]:
     extractive = recipe.constructor.engine == "extractive"
     texts = wordings_fingerprint()
     if not extractive:
-        texts = fingerprint([texts, prompts_fingerprint(without=("prompted", "remembered", "classify", "verify"))])
+        texts = fingerprint([texts, prompts_fingerprint(without=("prompted", "remembered", "classify", "verify", *judge.PROMPTS))])
     talk = recipe.mixture.general_files if recipe.constructor.stylised else ()
     held_out = None if extractive else recipe.mixture.held_out_materials
     masks = {} if extractive else {"privacy": recipe.privacy.model_dump(mode="json", exclude=WAYS["privacy"])}

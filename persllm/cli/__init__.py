@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import typer
 
-from persllm.cli import auditing, exports, improve, meeting, persona, runs, serving, studying, talk
+from persllm.cli import auditing, exports, improve, judging, meeting, persona, runs, serving, studying, talk
 from persllm.errors import PersllmError
 
 VERBS = (
@@ -24,6 +24,7 @@ VERBS = (
     runs.evaluate,
     runs.report,
     auditing.audit,
+    judging.judge,
     talk.chat,
     improve.improve,
     meeting.meet,

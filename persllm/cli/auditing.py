@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from persllm.cli.display import Display
-from persllm.cli.options import JsonOption, RunArgument, SetOption
+from persllm.cli.options import JsonOption, RunArgument, SetOption, changed_recipe
 
 
 def audit(
@@ -17,15 +17,10 @@ def audit(
     """What the weights of a run keep: recited materials, planted canaries, personal data. A finding is no error."""
     from persllm.audit import audit as look
     from persllm.audit import write_audit
-    from persllm.config import Recipe
-    from persllm.parsing import apply_override, parse
     from persllm.store import Run
 
     opened = Run.open(run)
-    tree = opened.recipe.model_dump(mode="json")
-    for override in settings or []:
-        apply_override(tree, override)
-    rules = parse(Recipe, tree, f"{run}/config.json").audit
+    rules = changed_recipe(opened, settings).audit
     with Display().bar("audit") as progress:
         found = look(opened, taker, rules, progress)
     written = write_audit(opened, found)

@@ -15,6 +15,17 @@ LocalOnlyOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
+def changed_recipe(run, settings: list[str] | None):
+    """The recipe of a run that is open, with other settings."""
+    from persllm.config import Recipe
+    from persllm.parsing import apply_override, parse
+
+    tree = run.recipe.model_dump(mode="json")
+    for override in settings or []:
+        apply_override(tree, override)
+    return parse(Recipe, tree, f"{run.path}/config.json")
+
+
 def recipe_of(target: str, settings: list[str] | None):
     """The recipe a command names."""
     from persllm.config import read_recipe

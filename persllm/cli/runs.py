@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from persllm.cli.display import Display, print_result, say_where_text_goes
-from persllm.cli.options import JsonOption, LocalOnlyOption, RecipeArgument, RunArgument, RunsOption, SetOption, recipe_of
+from persllm.cli.options import JsonOption, LocalOnlyOption, RecipeArgument, RunArgument, RunsOption, SetOption, changed_recipe, recipe_of
 
 
 def run(
@@ -73,16 +73,11 @@ def report(run: RunArgument) -> None:
 
 def redo_from(run: Path, step: str, settings: list[str] | None, local_only: bool = False) -> None:
     """Make a late step of a run again, with other settings of the evaluation if wanted."""
-    from persllm.config import Recipe
-    from persllm.parsing import apply_override, parse
     from persllm.pipeline import run_recipe
     from persllm.privacy import refuse_remote
     from persllm.store import Run
 
-    tree = Run.open(run).recipe.model_dump(mode="json")
-    for override in settings or []:
-        apply_override(tree, override)
-    wanted = parse(Recipe, tree, f"{run}/config.json")
+    wanted = changed_recipe(Run.open(run), settings)
     refuse_remote(wanted, local_only)
     display = Display()
     made = run_recipe(wanted, run.parent, display.step, redo=step)

@@ -1,7 +1,7 @@
 """What raters said: preferences, Bradley-Terry, means, agreement, each with interval and n, per dimension.
 
 Raters who failed an attention check are left out, and counted. Intervals of shares and means come from resampling raters
-(the judgements of one rater hang together); Bradley-Terry and Krippendorff's alpha come from the library evalica.
+(the judgements of one rater hang together); Bradley-Terry and Krippendorff's alpha from `persllm.agreement`.
 """
 
 import csv
@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from persllm.agreement import alpha, strengths
 from persllm.errors import ConfigError
 from persllm.records import Record
 from persllm.store import replace_text
@@ -22,6 +23,8 @@ from persllm.study.storage import Judgement, Storage
 RESAMPLINGS = 1000
 FEWEST_BOTH = 2
 """Raters who must have judged the same thing before agreement means anything."""
+POINTS = {"left": 1.0, "same": 0.5, "right": 0.0}
+"""What a judgement on a pair gives to the taker on the left."""
 
 
 class Estimate(Record):
@@ -191,34 +194,24 @@ def bradley_terry(judgements: Sequence[Judgement], takers: Sequence[str]) -> dic
 
 def strengths_of(judgements: Sequence[Judgement], takers: Sequence[str]) -> dict[str, float]:
     """Bradley-Terry strengths that sum to 1."""
-    import evalica
-
-    winners = {"left": evalica.Winner.X, "right": evalica.Winner.Y, "same": evalica.Winner.Draw}
-    found = evalica.bradley_terry(
-        [j.task.left for j in judgements], [j.task.right for j in judgements], [winners[j.value] for j in judgements]
-    ).scores
-    total = float(found.sum()) or 1.0
-    return {taker: float(found.get(taker, 0.0)) / total for taker in takers}
+    return strengths([(j.task.left, j.task.right, POINTS[j.value]) for j in judgements], takers)
 
 
 def agreement(judgements: Sequence[Judgement], kind: str) -> Estimate:
     """Krippendorff's alpha over what at least two raters judged; ordinal, since a tie lies between, and a 3 between 2 and 4."""
-    import evalica
-    import pandas as pd
-
-    table: dict[tuple[str, ...], dict[str, float]] = defaultdict(dict)
+    table: dict[str, dict[str, float]] = defaultdict(dict)
     for judgement in judgements:
         first = min(judgement.task.left, judgement.task.right)
-        table[judgement.task.unit][judgement.rater] = points(judgement, first) if kind == "pair" else float(judgement.value)
-    shared = {unit: values for unit, values in table.items() if len(values) >= FEWEST_BOTH}
-    count = sum(len(values) for values in shared.values())
+        value = points(judgement, first) if kind == "pair" else float(judgement.value)
+        table[" ".join(judgement.task.unit)][judgement.rater] = value
+    shared = [values for values in table.values() if len(values) >= FEWEST_BOTH]
+    count = sum(map(len, shared))
     if len(shared) < FEWEST_BOTH:
         return Estimate(value=None, n=count, note="too little was judged by two")
-    if len({value for values in shared.values() for value in values.values()}) < FEWEST_BOTH:
+    found = alpha(table)
+    if found is None:
         return Estimate(value=None, n=count, note="all judged alike: alpha is not defined")
-    frame = pd.DataFrame({" ".join(unit): values for unit, values in shared.items()})
-    drawn = evalica.alpha_bootstrap(frame, distance="ordinal", n_resamples=RESAMPLINGS, random_state=0)
-    return Estimate(value=float(drawn.alpha), low=float(drawn.low), high=float(drawn.high), n=count)
+    return Estimate(value=found.value, low=found.low, high=found.high, n=count)
 
 
 # Files ---------------------------------------------------------------------------------------------------
