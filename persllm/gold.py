@@ -50,8 +50,11 @@ class GoldLine(BaseModel):
 
 
 def read_gold(folder: Path, persona: Persona) -> list[GoldLine]:
-    """The lines of a person's gold.jsonl, none if there is no such file; MaterialError with file and line for each complaint."""
-    file = folder / "gold.jsonl"
+    """The lines of a person's gold.jsonl, or of another file; none if there is no such file.
+
+    MaterialError with file and line for each complaint.
+    """
+    file = folder if folder.is_file() else folder / "gold.jsonl"
     if not file.is_file():
         return []
     try:

@@ -228,3 +228,40 @@ def test_no_two_items_share_their_luck() -> None:
     assert len({request.sampling.seed for request in drawn}) == 8
     again = [task.request for _, task in answers_wanted(TAKERS[0], items(), SETTINGS, 0) if task.request.sampling.temperature]
     assert drawn == again
+
+
+def test_what_was_asked_of_the_same_weights_before_is_not_asked_again(tmp_path: Path) -> None:
+    weights = tmp_path / "weights"
+    weights.mkdir()
+    (weights / "model.safetensors").write_bytes(b"1")
+    taker = Taker(name="sft", manner="trained", personas=BY_ID, models=dict.fromkeys(BY_ID, str(weights)))
+
+    def asked(folder: str, paper: list[TestItem]) -> int:
+        left = [1000]
+        answer(
+            [taker], paper, SETTINGS, StepFolder(tmp_path / folder), silent, lambda source: Killed("perfect", left), kept=tmp_path / "kept"
+        )
+        return 1000 - left[0]
+
+    assert asked("half", items()[:6]) > 0
+    assert 0 < asked("whole", items()) < asked_alone(tmp_path, taker)
+    assert asked("again", items()) == 0
+    assert files(tmp_path / "again") == files(tmp_path / "whole")
+    (weights / "model.safetensors").write_bytes(b"2")
+    assert asked("other weights", items()) == asked_alone(tmp_path, taker)
+
+
+def asked_alone(tmp_path: Path, taker: Taker) -> int:
+    """Batches that a first examination needs."""
+    left = [1000]
+    step = StepFolder(tmp_path / "alone" / str(len(list(tmp_path.iterdir()))))
+    answer([taker], items(), SETTINGS, step, silent, lambda source: Killed("perfect", left))
+    return 1000 - left[0]
+
+
+def test_a_failure_is_asked_again(tmp_path: Path) -> None:
+    for folder, plan in (("mute", "mute"), ("speaks", "perfect")):
+        step = StepFolder(tmp_path / folder)
+        answer(TAKERS[2:], items(), SETTINGS, step, silent, lambda source, plan=plan: Planted(plan), kept=tmp_path / "kept")
+    found = step.records(Answer, "answers.jsonl")
+    assert not any(one.error for one in found)

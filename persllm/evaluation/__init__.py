@@ -7,7 +7,8 @@
 
 What is to be asked is cut into batches of like length before anything is asked, and a batch is answered whole or not at
 all: so a killed examination ends with the same bytes as an undisturbed one, though padding moves sums in their last
-digits. Equal tasks of two takers on one model are done once.
+digits. Equal tasks of two takers on one model are done once, and what an earlier examination of the run asked the same
+weights is taken from `kept/` beside the step.
 
 Limits: one model in memory at a time; the items are those of the dataset step and of gold.jsonl, no others.
 """
@@ -20,7 +21,8 @@ from typing import Any
 
 from persllm.chat import ChatModel
 from persllm.config import EvaluationSettings, Recipe
-from persllm.evaluation.tasks import Result, answered, answers_wanted, batches, carry_out, likelihoods_wanted, measured
+from persllm.evaluation.kept import Kept
+from persllm.evaluation.tasks import Result, Task, answered, answers_wanted, batches, carry_out, likelihoods_wanted, measured
 from persllm.evaluation_settings import TAKERS
 from persllm.gold import gold_items, spread_gold
 from persllm.metrics import SHARES, Likelihood, Sitting, identification, score_all
@@ -84,19 +86,31 @@ def first_of_each_set(items: Sequence[TestItem], most: int) -> list[TestItem]:
 
 def answer(
     takers: Sequence[Taker], items: Sequence[TestItem], settings: EvaluationSettings, folder: StepFolder, progress: Progress,
-    opener: Opener, seed: int = 0,
+    opener: Opener, seed: int = 0, kept: Path | None = None,
 ) -> None:  # fmt: skip
-    """Write answers.jsonl and likelihoods.jsonl, unless both are there."""
+    """Write answers.jsonl and likelihoods.jsonl, unless both are there. `kept` is where results of earlier ones stand."""
     if not all((folder.path / name).is_file() for name in ("answers.jsonl", "likelihoods.jsonl")):
         wanted_answers = [pair for taker in takers for pair in answers_wanted(taker, items, settings, seed)]
         wanted_likelihoods = [pair for taker in takers for pair in likelihoods_wanted(taker, items)]
-        work = StepFolder(folder.path / "work")
         tasks = [task for _, task in (*wanted_answers, *wanted_likelihoods) if task]
-        work.fill(batches(tasks, settings.batch), lambda owed: carry_out(owed, opener), progress)
-        results = {result.task: result for result in work.records(Result)}
+        results = results_of(tasks, settings.batch, folder, progress, opener, Kept(kept) if kept else None)
         folder.write("answers.jsonl", [answered(blank, task, results) for blank, task in wanted_answers])
         folder.write("likelihoods.jsonl", [measured(blank, task, results) for blank, task in wanted_likelihoods])
     shutil.rmtree(folder.path / "work", ignore_errors=True)
+
+
+def results_of(
+    tasks: Sequence[Task], batch: int, folder: StepFolder, progress: Progress, opener: Opener, kept: Kept | None
+) -> dict[str, Result]:
+    """Identity of every task -> its result; what was done before is not asked again."""
+    known = kept.found(tasks) if kept else {}
+    work = StepFolder(folder.path / "work")
+    owed = batches([task for task in tasks if task.identity not in known], batch)
+    work.fill(owed, lambda left: carry_out(left, opener), progress)
+    results = {**known, **{result.task: result for result in work.records(Result)}}
+    if kept:
+        kept.keep(tasks, results)
+    return results
 
 
 # Scoring -------------------------------------------------------------------------------------------------
