@@ -50,6 +50,11 @@ PRELUDE = """\
 """The last newline belongs to its last tag: the template after it begins at the start of a line, as it did alone."""
 
 
+def knows_persons(template: str) -> bool:
+    """Whether a chat template has the prelude, so that person and stage can be told by its variables."""
+    return "{%- set persons = " in template
+
+
 def stage_tokens(personas: Sequence[Persona]) -> dict[tuple[str, str], str]:
     """(person, stage) -> control token: `<|stage:ID|>` if the model is one person, `<|stage:PERSON-ID|>` if it is several.
 

@@ -22,7 +22,7 @@ construct_extractive construct_llm verification ingestion serve web study meetin
 cluster styling
 construction forecast baselines
 pipeline
-show improve outlook forgetting exporting
+show comparison improve outlook forgetting exporting
 published
 cli
 """

@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import typer
 
-from persllm.cli import auditing, exports, improve, judging, meeting, persona, runs, serving, studying, talk
+from persllm.cli import auditing, exports, improve, judging, laboratory, meeting, persona, runs, serving, studying, talk
 from persllm.errors import PersllmError
 
 VERBS = (
@@ -21,7 +21,7 @@ VERBS = (
     persona.check,
     runs.run,
     runs.show,
-    runs.evaluate,
+    laboratory.evaluate,
     runs.report,
     auditing.audit,
     judging.judge,

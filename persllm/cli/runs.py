@@ -1,4 +1,4 @@
-"""Verbs about a run: make it, look into it, examine it again, report."""
+"""Verbs about a run: make it, look into it, report."""
 
 import json
 from pathlib import Path
@@ -59,11 +59,6 @@ def show(
         return
     for row in rows:
         print(f"{row['step']:14} {row['state']:10} {row['seconds'] or '':>8} {row['facts']}")
-
-
-def evaluate(run: RunArgument, settings: SetOption = None, local_only: LocalOnlyOption = False) -> None:
-    """Examine a trained run again, for instance with --set evaluation.items_per_set=200; then report."""
-    redo_from(run, "8-evaluation", settings, local_only)
 
 
 def report(run: RunArgument) -> None:

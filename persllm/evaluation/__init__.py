@@ -55,19 +55,18 @@ def evaluate(
         folders = [Path(folder) for folder in recipe.personas]
         asked += spread_gold(gold_items(folders, personas, families), settings.gold_items_per_set)
     folder.write("test.jsonl", asked)
-    answer(
-        takers, asked, settings, folder, progress, opener or opener_of(takers, recipe.threads, guard_of(recipe, run, personas)), recipe.seed
-    )
+    if opener is None:
+        materials = run.step("1-materials").records(Material) if any(taker.api for taker in takers) else []
+        opener = opener_of(takers, recipe.threads, guard_with(recipe, run.path / "privacy", personas, materials))
+    answer(takers, asked, settings, folder, progress, opener, recipe.seed, run.path / "kept")
     return score(takers, asked, personas, conversations, settings, folder, recipe.seed)
 
 
-def guard_of(recipe: Recipe, run: Run, personas: Sequence[Persona]) -> Callable[[ChatModel, str], ChatModel]:
-    """Puts the masks of a run before a model at an address, if personal data may not reach it."""
-
-    def guard(model: ChatModel, url: str) -> ChatModel:
-        return guarded(model, recipe.privacy, [url], run.path / "privacy", personas, run.step("1-materials").records(Material))
-
-    return guard
+def guard_with(
+    recipe: Recipe, folder: Path, personas: Sequence[Persona], materials: Sequence[Material]
+) -> Callable[[ChatModel, str], ChatModel]:
+    """Puts masks before a model at an address, if personal data may not reach it; their table stands in `folder`."""
+    return lambda model, url: guarded(model, recipe.privacy, [url], folder, personas, materials)
 
 
 def first_of_each_set(items: Sequence[TestItem], most: int) -> list[TestItem]:
