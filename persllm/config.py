@@ -152,21 +152,55 @@ class SftSettings(TrainingSettings):
     """Personified conversational tuning."""
 
 
-class DpoSettings(TrainingSettings):
-    """Automatic DPO (paper section 3.4)."""
+DpoLoss = Literal[
+    "sigmoid", "hinge", "ipo", "exo_pair", "nca_pair", "robust", "bco_pair", "sppo_hard", "aot", "aot_unpaired", "apo_zero", "apo_down",
+    "discopop", "sft", "sigmoid_norm",
+]  # fmt: skip
+"""The losses that TRL's DPOConfig names."""
+ContrastName = Literal["stage", "persona", "induction", "control", "future", "generic", "own"]
+"""What can make a rejected answer wrong."""
 
+
+class DpoSettings(TrainingSettings):
+    """Automatic DPO (paper section 3.4), and what can stand in its place."""
+
+    method: Literal["dpo", "orpo", "cpo", "simpo"] = "dpo"
+    """`orpo`, `cpo` and `simpo` need no reference model; they are TRL's experimental trainers."""
+    start: Literal["sft", "base"] = "sft"
+    """The model that is trained; `base` for `orpo`, `cpo` and `simpo` in one stage, from the pairs alone."""
     learning_rate: float = 5e-6
     """Peak learning rate. Too high a rate destroys the model while the reward accuracy still says 1.00."""
     beta: float = 0.1
-    """Strength of the pull towards the SFT model."""
-    pairs: int = 1024
-    """At most so many preference pairs, spread over the contrasts; 0 leaves the phase out."""
-    contrasts: tuple[Literal["stage", "persona", "induction", "control", "future"], ...] = (
-        "stage", "persona", "induction", "control", "future",
-    )  # fmt: skip
-    """What makes a rejected answer wrong."""
+    """Strength of the pull towards the SFT model (`orpo`: weight of the odds ratio; `simpo` wants 2 and more)."""
+    loss: dict[DpoLoss, float] = Field({"sigmoid": 1.0})
+    """TRL's losses of DPO, each with its weight; `sft_weight` adds to them."""
     sft_weight: float = 0.2
     """Weight of the SFT loss on the chosen answers, which keeps their likelihood from falling."""
+    reference: Literal["precomputed", "adapter"] = "precomputed"
+    """What the SFT model finds likely: computed once, before, or at every step with the adapter switched off (`adapter: lora`)."""
+    ld_alpha: float | None = Field(None, ge=0.0, le=1.0)
+    """Weight of the tokens by which one answer is longer than the other (LD-DPO); none counts them in full."""
+    length_ratio: float = Field(0.0, ge=0.0)
+    """Pairs are dropped in which one answer has more than so many times the words of the other; 0 keeps all."""
+    most_fall: float = Field(0.5, ge=0.0)
+    """By so many nats per token the chosen answers may become less likely; more stops the training and keeps the last good weights. 0 lets it go on."""
+    pairs: int = 1024
+    """At most so many preference pairs, spread over the contrasts; 0 leaves the phase out."""
+    contrasts: tuple[ContrastName, ...] = (
+        "stage", "persona", "induction", "control", "future",
+    )  # fmt: skip
+    """What makes a rejected answer wrong: another stage, another person, a premise accepted, a truth denied, the future
+    known, an answer of the untrained model (`generic`), a wrong one of the SFT model itself (`own`)."""
+    shares: dict[ContrastName, float] = Field({})
+    """Weight of a contrast among the pairs; one that is not named has 1."""
+    negatives: Literal["static", "on-policy"] = "static"
+    """Rejected answers are written ones, or are sampled from the SFT model where it gives a wrong one."""
+    samples: int = Field(2, ge=1)
+    """Answers drawn for one question before it is given up."""
+    temperature: float = Field(0.8, ge=0.0)
+    """Temperature of these."""
+    answer_tokens: int = Field(96, ge=1)
+    """Longest sampled answer; one that is not at its end by then is not used."""
 
 
 class Recipe(Settings):

@@ -4,27 +4,28 @@ The chosen answer is the person's own. The rejected one is what the same person 
 another person said, to the most similar question; or the premise accepted, the truth denied, the future known.
 Where a person was asked truly the same question at two stages, those answers come first as the contrast by stage.
 Otherwise a pair is made only if the two rest on different materials; and always only if they share few words, so
-that an equally good answer is never rejected. What cannot be contrasted is dropped with a reason.
+that an equally good answer is never rejected. What cannot be contrasted is dropped with a reason. Where answers were
+sampled from a model, a wrong one of these comes first.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 from persllm.config import DpoSettings
-from persllm.dataset import MOST_OVERLAP, QUESTIONS, Rivals
+from persllm.dataset import MOST_OVERLAP, Rivals
 from persllm.embedding import overlap
 from persllm.languages import language
+from persllm.negatives import KNOWN_WRONG, SAMPLED, UNTRAINED, Answers, suits
 from persllm.records import Contrast, Conversation, Dropped, Message, Persona, PreferencePair, fingerprint
-
-KNOWN_WRONG: dict[str, Contrast] = {"induction": "induction", "control": "control", "future": "future"}
 
 
 def make_pairs(
-    conversations: Sequence[Conversation], personas: Sequence[Persona], settings: DpoSettings, seed: int
+    conversations: Sequence[Conversation], personas: Sequence[Persona], settings: DpoSettings, seed: int, answers: Answers | None = None
 ) -> tuple[list[PreferencePair], list[Dropped]]:
-    """Up to `settings.pairs` pairs, as even over contrasts, persons and stages as the data allow."""
-    rivals, twins = Rivals(conversations), Twins(conversations)
+    """Up to `settings.pairs` pairs, over contrasts by their shares, and as even over persons and stages as the data allow."""
+    mines = Mines(Rivals(conversations), Twins(conversations), answers or Answers(), settings.length_ratio)
     by_id = {persona.id: persona for persona in personas}
     queues: dict[tuple[Contrast, str, str], Iterator[PreferencePair | Dropped]] = {}
     ranked = sorted(conversations, key=lambda c: fingerprint([seed, "pairs", c.identity]))
@@ -33,40 +34,35 @@ def make_pairs(
             for stage in persona.stages:
                 members = [c for c in ranked if (c.persona, c.stage) == (persona.id, stage.id) and suits(c, contrast)]
                 if contrast == "stage":
-                    members.sort(key=lambda c: twins.find(c, persona.language) is None)
-                make = partial(make_pair, contrast=contrast, personas=by_id, rivals=rivals, twins=twins)
-                queues[contrast, persona.id, stage.id] = map(make, members)
-    return draw(queues, settings.pairs)
-
-
-def suits(conversation: Conversation, contrast: Contrast) -> bool:
-    """Whether a conversation can be the chosen side of a contrast."""
-    if contrast in ("stage", "persona"):
-        return conversation.kind in (*QUESTIONS, "exchange")
-    return KNOWN_WRONG.get(conversation.kind) == contrast and (bool(conversation.rejected) or contrast == "future")
+                    members.sort(key=lambda c: mines.twins.find(c, persona.language) is None)
+                queues[contrast, persona.id, stage.id] = map(
+                    partial(balanced_pair, contrast=contrast, personas=by_id, mines=mines), members
+                )
+    return draw(queues, settings.pairs, settings.shares)
 
 
 def draw(
-    queues: dict[tuple[Contrast, str, str], Iterator[PreferencePair | Dropped]], most: int
+    queues: dict[tuple[Contrast, str, str], Iterator[PreferencePair | Dropped]], most: int, shares: Mapping[str, float] | None = None
 ) -> tuple[list[PreferencePair], list[Dropped]]:
-    """Take in turn from each contrast, and within a contrast from each person and stage, until there are enough."""
+    """Take from the contrasts by their shares, and within one in turn from each person and stage, until there are enough."""
     pairs: list[PreferencePair] = []
     dropped: list[Dropped] = []
     by_contrast: dict[Contrast, list[tuple[Contrast, str, str]]] = defaultdict(list)
     for key in queues:
         by_contrast[key[0]].append(key)
-    while len(pairs) < most and by_contrast:
-        for contrast in list(by_contrast):
-            keys = by_contrast[contrast]
-            key = keys.pop(0)
-            found = next_pair(queues[key], dropped)
-            if found:
-                keys.append(key)
-                pairs.append(found)
-            elif not keys:
-                del by_contrast[contrast]
-            if len(pairs) >= most:
-                break
+    weights = {contrast: (shares or {}).get(contrast, 1.0) for contrast in by_contrast}
+    turns = {contrast: 0 for contrast in by_contrast if weights[contrast] > 0}
+    while len(pairs) < most and turns:
+        contrast = min(turns, key=lambda one: turns[one] / weights[one])
+        keys = by_contrast[contrast]
+        key = keys.pop(0)
+        found = next_pair(queues[key], dropped)
+        if found:
+            keys.append(key)
+            pairs.append(found)
+            turns[contrast] += 1
+        elif not keys:
+            del turns[contrast]
     return pairs, dropped
 
 
@@ -99,12 +95,39 @@ class Twins:
         return next(apart, None)
 
 
-def make_pair(
-    conversation: Conversation, contrast: Contrast, personas: dict[str, Persona], rivals: Rivals, twins: Twins
-) -> PreferencePair | Dropped:
+@dataclass(frozen=True)
+class Mines:
+    """Where rejected answers come from."""
+
+    rivals: Rivals
+    twins: Twins
+    answers: Answers
+    length_ratio: float
+
+
+def balanced_pair(conversation: Conversation, contrast: Contrast, personas: dict[str, Persona], mines: Mines) -> PreferencePair | Dropped:
+    """The pair of one conversation, or why there is none; also if one answer is too long beside the other."""
+    found = make_pair(conversation, contrast, personas, mines)
+    if isinstance(found, Dropped) or not mines.length_ratio:
+        return found
+    words = language(personas[conversation.persona].language).words
+    short, long = sorted(max(1, len(words(message.content))) for message in (found.chosen, found.rejected))
+    if long <= mines.length_ratio * short:
+        return found
+    return Dropped(item=conversation.identity, reason="answers unlike in length", detail=f"{long} words beside {short}, by {contrast}")
+
+
+def make_pair(conversation: Conversation, contrast: Contrast, personas: dict[str, Persona], mines: Mines) -> PreferencePair | Dropped:
     """The pair of one conversation, or why there is none."""
     persona = personas[conversation.persona]
-    twin = twins.find(conversation, persona.language) if contrast == "stage" else None
+    text = mines.answers.wrong(conversation, contrast, persona.language)
+    if text:
+        return pair(conversation, contrast, text, UNTRAINED if contrast == "generic" else "sft")
+    if contrast in SAMPLED:
+        return Dropped(
+            item=conversation.identity, reason=f"no wrong answer sampled: {contrast}", detail=conversation.messages[-2].content[:200]
+        )
+    twin = mines.twins.find(conversation, persona.language) if contrast == "stage" else None
     if twin:
         return pair(conversation, contrast, twin.answer.content, twin.identity)
     if contrast in KNOWN_WRONG.values() and conversation.rejected:
@@ -113,7 +136,7 @@ def make_pair(
         places = [(persona.id, stage.id) for stage in persona.stages if stage.id != conversation.stage]
     else:
         places = [(other.id, stage.id) for other in personas.values() if other.id != persona.id for stage in other.stages]
-    rival = rivals.find(conversation, places, persona.language)
+    rival = mines.rivals.find(conversation, places, persona.language)
     if rival is None:
         return Dropped(item=conversation.identity, reason=f"no contrast by {contrast}", detail=conversation.messages[-2].content[:200])
     return pair(conversation, contrast, rival.answer.content, rival.identity)

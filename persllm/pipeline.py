@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import persllm
-from persllm import checks, dataset, general, judge, materials, pairs, styling
+from persllm import checks, dataset, general, judge, materials, negatives, pairs, styling
 from persllm.baselines import check_baselines, train_baselines
 from persllm.chat.ledger import check_prices
 from persllm.checks.marks import marks_fingerprint
@@ -143,7 +143,7 @@ def make_dataset(work: Work) -> dict[str, Any]:
 
 def tune(work: Work) -> dict[str, Any]:
     """Personified conversational tuning."""
-    from persllm.training import tune
+    from persllm.training import facts_of, tune
 
     train = work.run.step("4-dataset").records(Conversation, "train.jsonl")
     dropped: list[Dropped] = []
@@ -154,24 +154,41 @@ def tune(work: Work) -> dict[str, Any]:
         progress = part_of(work.progress, place, len(members))
         dropped += tune(work.base, samples, work.recipe.sft, work.folder.path / name, work.recipe.seed, work.recipe.threads, progress)
     work.folder.write("dropped.jsonl", dropped)
-    return {"models": list(members)}
+    return {"models": list(members), "training": {name: facts_of(work.folder.path / name) for name in members}}
 
 
 def make_pairs(work: Work) -> dict[str, Any]:
     """Preference pairs with a guaranteed contrast."""
-    made, dropped = pairs.make_pairs(work.conversations, work.personas, work.recipe.dpo, work.recipe.seed)
+    answers = sampled_answers(work)
+    made, dropped = pairs.make_pairs(work.conversations, work.personas, work.recipe.dpo, work.recipe.seed, answers)
     work.folder.write("records.jsonl", made)
     work.folder.write("dropped.jsonl", dropped)
     work.progress(1, 1)
-    counts: dict[str, int] = {}
-    for pair in made:
-        counts[pair.contrast] = counts.get(pair.contrast, 0) + 1
-    return {"pairs": len(made), "contrasts": counts}
+    counts = Counter(pair.contrast for pair in made)
+    sampled = Counter(pair.contrast for pair in made if pair.rejected_from in (negatives.UNTRAINED, "sft"))
+    return {"pairs": len(made), "contrasts": counts, **({"sampled": sampled, "sampled_answers": answers.counts} if answers.texts else {})}
+
+
+def sampled_answers(work: Work) -> negatives.Answers:
+    """What the untrained and the SFT model answered, as far as the contrasts want it; kept below the step's folder."""
+    recipe = work.recipe
+    asked = negatives.askings(work.conversations, work.personas, recipe.dpo, recipe.seed)
+    if not asked:
+        return negatives.Answers()
+    from persllm.base import LocalModel
+
+    model_of = {persona.id: name for name, persons in groups(recipe, work.personas).items() for persona in persons}
+    folders = {negatives.UNTRAINED: work.base, **{name: work.run.path / "5-sft" / name / "model" for name in model_of.values()}}
+    folder = StepFolder(work.folder.path / "sampled")
+    sampled = negatives.sample_answers(
+        folder, asked, model_of, lambda name: LocalModel.load(folders[name], threads=recipe.threads), recipe.dpo, recipe.seed, work.progress
+    )
+    return negatives.Answers(sampled)
 
 
 def prefer(work: Work) -> dict[str, Any]:
     """Automatic DPO."""
-    from persllm.training import prefer
+    from persllm.training import facts_of, prefer
 
     made = work.run.step("6-pairs").records(PreferencePair)
     dropped: list[Dropped] = []
@@ -187,7 +204,7 @@ def prefer(work: Work) -> dict[str, Any]:
             )
             trained.append(name)
     work.folder.write("dropped.jsonl", dropped)
-    return {"models": trained}
+    return {"models": trained, "training": {name: facts_of(work.folder.path / name) for name in trained}}
 
 
 def examine(work: Work) -> dict[str, Any]:
@@ -286,7 +303,7 @@ STEPS = (
     Step("3-answers", "answers", answer_questions, constructor_settings, ("2-questions",)),
     Step("4-dataset", "dataset", make_dataset, dataset_settings, ("3-answers",)),
     Step("5-sft", "personified tuning", tune, lambda r: {**dump("sft")(r), "mode": r.mode}, ("0-base", "4-dataset")),
-    Step("6-pairs", "preference pairs", make_pairs, dump("dpo"), ("4-dataset",)),
+    Step("6-pairs", "preference pairs", make_pairs, dump("dpo"), ("4-dataset", "5-sft")),
     Step("7-dpo", "automatic DPO", prefer, dump("dpo"), ("5-sft", "6-pairs")),
     Step("8-evaluation", "evaluation", examine, evaluation_settings, ("7-dpo",)),
     Step("9-report", "report", write_report, lambda r: {}, ("8-evaluation",)),

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 MaterialKind = Literal["speech", "experience", "knowledge"]
 QuestionKind = Literal["exchange", "question", "opinion", "induction", "control", "future"]
-Contrast = Literal["stage", "persona", "induction", "control", "future", "correction"]
+Contrast = Literal["stage", "persona", "induction", "control", "future", "generic", "own", "correction"]
 TestSet = Literal[
     "recall", "generalisation", "stage", "future", "past", "induction", "control", "paraphrase", "attitude",
     "knowledge", "shared", "general", "correction",
@@ -215,7 +215,7 @@ class PreferencePair(Record):
     chosen_from: str
     """Identity of the conversation the chosen answer comes from."""
     rejected_from: str = ""
-    """Identity of the conversation the rejected one comes from, or the name of the model."""
+    """Identity of the conversation the rejected one comes from, or the model that gave it: `base` or `sft`."""
 
 
 class Candidate(Record):

@@ -18,7 +18,7 @@ chat embedding sources prompts store languages wordings general thought template
 materials machines corrections versions material_files sketches facts spoken retrieval exchanges staging classification novels checks privacy base shared_base small_base gold statistics agreement provenance tracing annotation memory overlap canaries
 agent evidence cards talks metrics starter takers doctor judge
 listening
-construct_extractive construct_llm verification ingestion serve web study meeting dataset pairs training evaluation report audit
+construct_extractive construct_llm verification ingestion serve web study meeting dataset negatives pairs training evaluation report audit
 cluster styling
 construction forecast baselines
 pipeline
@@ -47,8 +47,8 @@ HEAVY = {
     "fastapi",
     "uvicorn",
 }
-SIDEWAYS = {("pairs", "dataset")}
-"""Allowed within a layer, with the reason: pairs are mined from the dataset by the same search for rivals."""
+SIDEWAYS = {("pairs", "dataset"), ("negatives", "dataset"), ("pairs", "negatives")}
+"""Allowed within a layer, with the reason: pairs are mined from the dataset by the same search for rivals, and from sampled answers."""
 
 
 def layer(name: str) -> int:

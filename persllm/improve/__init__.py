@@ -236,7 +236,7 @@ def test_items(run: Run, recipe: Recipe) -> list[TestItem]:
 
 def dpo_settings(recipe: Recipe) -> DpoSettings:
     """The settings of DPO, with what `improve` changes."""
-    wanted = {"learning_rate": recipe.improve.learning_rate, "epochs": recipe.improve.epochs}
+    wanted = {"learning_rate": recipe.improve.learning_rate, "epochs": recipe.improve.epochs, "start": "sft"}
     return recipe.dpo.model_copy(update={name: value for name, value in wanted.items() if value})
 
 

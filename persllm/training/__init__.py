@@ -11,11 +11,14 @@ A training that was killed goes on from its last complete checkpoint and ends in
 Limits: a changed library or number of threads moves the last digits; a checkpoint of such a run is not told apart.
 """
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from persllm.base import LocalModel, load_parts
 from persllm.config import DpoSettings, SftSettings
+from persllm.errors import TrainingError
 from persllm.records import Conversation, Dropped, PreferencePair, fingerprint
 from persllm.store import Progress, silent
 from persllm.training.job import Job, prepare_torch
@@ -45,17 +48,38 @@ def prefer(
     base: Path, sft: Path, pairs: Sequence[PreferencePair], settings: DpoSettings, folder: Path,
     seed: int = 0, threads: int = 2, progress: Progress = silent,
 ) -> list[Dropped]:  # fmt: skip
-    """DPO from the model in `sft/model` on preference pairs; the model is `folder/model`.
+    """DPO, or what `settings.method` names, from the model in `sft/model` on preference pairs; the model is `folder/model`.
 
-    `base` is not read: the SFT model holds it. Returns what was dropped; TrainingError as for `tune`.
+    `base` is read only if the settings start from it. Returns what was dropped; TrainingError as for `tune`.
     """
+    check_preferences(settings)
     job = Job(folder, settings, fingerprint(["dpo", settings.model_dump(mode="json"), seed, threads, [p.identity for p in pairs]]))
     if job.finished:
         return job.dropped
     prepare_torch(seed, threads)
-    tokenizer, model = load_parts(str(sft / "model"), "auto")
+    tokenizer, model = load_parts(str(base if settings.start == "base" else sft / "model"), "auto")
     rows = dpo_rows(tokenizer, pairs)
     lengths = [len(row["prompt_ids"]) + max(len(row["chosen_ids"]), len(row["rejected_ids"])) for row in rows]
-    kept = with_reference(LocalModel(model, tokenizer), job.fitting(pairs, rows, lengths), settings.batch)
+    kept = with_reference(LocalModel(model, tokenizer), job.fitting(pairs, rows, lengths), settings.batch, settings.ld_alpha)
     order = in_order([len(row["prompt_ids"]) + len(row["chosen_ids"]) for row in kept], settings, seed)
     return job.train("dpo", model, tokenizer, [kept[place] for place in order], seed, progress)
+
+
+def check_preferences(settings: DpoSettings) -> None:
+    """Refuse settings of `dpo` that do not go together, with a TrainingError."""
+    if settings.method == "dpo" and settings.start == "base":
+        raise TrainingError(
+            "dpo.start=base: DPO pulls towards the SFT model and starts there. Set dpo.method to orpo, cpo or simpo, or dpo.start to sft."
+        )
+    if settings.reference == "adapter" and settings.adapter == "full":
+        raise TrainingError(
+            "dpo.reference=adapter: all weights are trained, so there is no adapter to switch off. Set dpo.reference=precomputed, or dpo.adapter=lora."
+        )
+    if settings.method == "dpo" and not settings.loss:
+        raise TrainingError("dpo.loss is empty. Name one of TRL's losses with its weight, such as {sigmoid: 1.0}.")
+
+
+def facts_of(folder: Path) -> dict[str, Any]:
+    """What a finished training in a folder tells of itself: samples, steps, tokens, the share of real ones, whether it was stopped."""
+    file = folder / "trained.json"
+    return json.loads(file.read_text(encoding="utf-8")).get("facts", {}) if file.is_file() else {}

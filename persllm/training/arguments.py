@@ -1,6 +1,7 @@
 """The settings of a training in the words of TRL and PEFT."""
 
 import re
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,14 @@ MOST_LOGGED = 10
 """At most so many steps between two points of the curve."""
 POINTS = 20
 """A short training has at least so many points, if it has so many steps."""
+EXO_SMOOTHING = 1e-3
+"""What the EXO paper recommends; its loss has no meaning without."""
 
 
 def training_arguments(phase: str, settings: TrainingSettings, folder: Path, steps: int, seed: int) -> Any:
-    """SFTConfig or DPOConfig; `settings.arguments` has the last word. TrainingError if it names what TRL does not know."""
+    """TRL's settings of a training; `settings.arguments` has the last word. TrainingError if it names what TRL does not know."""
     import torch
-    from trl import DPOConfig, SFTConfig
+    from trl import SFTConfig
 
     log_every = max(n for n in range(1, max(1, min(MOST_LOGGED, steps // POINTS)) + 1) if settings.checkpoint_every % n == 0)
     arguments: dict[str, Any] = {
@@ -29,15 +32,33 @@ def training_arguments(phase: str, settings: TrainingSettings, folder: Path, ste
     }  # fmt: skip
     if phase == "sft":
         arguments |= {"dataset_kwargs": {"skip_prepare_dataset": True}}
-    if isinstance(settings, DpoSettings):
-        arguments |= {"beta": settings.beta, "precompute_ref_log_probs": True, "loss_type": ["sigmoid"]}
-        if settings.sft_weight > 0:
-            arguments |= {"loss_type": ["sigmoid", "sft"], "loss_weights": [1.0, settings.sft_weight]}
+    kind, own = preference_arguments(settings) if isinstance(settings, DpoSettings) else (SFTConfig, {})
     try:
-        return (SFTConfig if phase == "sft" else DPOConfig)(**{**arguments, **settings.arguments})
+        return kind(**{**arguments, **own, **settings.arguments})
     except TypeError as error:
         unknown = re.sub(r".*argument ", "", str(error))
-        raise TrainingError(f"{phase}.arguments: TRL knows no {unknown}. See the parameters of its {phase.upper()}Config.") from None
+        raise TrainingError(f"{phase}.arguments: TRL knows no {unknown}. See the parameters of its {kind.__name__}.") from None
+
+
+def preference_arguments(settings: DpoSettings) -> tuple[Any, dict[str, Any]]:
+    """(TRL's class of settings, what it is given) for a way to learn preferences."""
+    if settings.method == "dpo":
+        from trl import DPOConfig
+
+        losses = {**settings.loss, **({"sft": settings.sft_weight} if settings.sft_weight > 0 else {})}
+        smoothing = {"label_smoothing": EXO_SMOOTHING} if "exo_pair" in losses else {}
+        return DPOConfig, {
+            "beta": settings.beta, "precompute_ref_log_probs": settings.reference == "precomputed", "ld_alpha": settings.ld_alpha,
+            "loss_type": list(losses), "loss_weights": list(losses.values()), **smoothing,
+        }  # fmt: skip
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from trl.experimental.cpo import CPOConfig
+        from trl.experimental.orpo import ORPOConfig
+    common = {"beta": settings.beta, "max_length": settings.max_length, "remove_unused_columns": False}
+    if settings.method == "orpo":
+        return ORPOConfig, common
+    return CPOConfig, {**common, "loss_type": "simpo" if settings.method == "simpo" else "sigmoid", "cpo_alpha": settings.sft_weight}
 
 
 def adapter_settings(model: Any, tokenizer: Any, rank: int) -> Any:

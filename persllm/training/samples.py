@@ -40,15 +40,50 @@ def dpo_rows(tokenizer: Any, pairs: Sequence[PreferencePair]) -> list[Row]:
     return [{"prompt_ids": p, "chosen_ids": c, "rejected_ids": r} for p, c, r in zip(prompts, chosen, rejected, strict=True)]
 
 
-def with_reference(reference: LocalModel, rows: Sequence[Row], batch: int) -> list[Row]:
-    """Each pair with the log-likelihoods that the model before the training gives to both answers."""
+def with_reference(reference: LocalModel, rows: Sequence[Row], batch: int, tail: float | None = None) -> list[Row]:
+    """Each pair with the log-likelihoods that the model before the training gives to both answers.
+
+    `tail` weighs the tokens by which one answer is longer than the other, as TRL's `ld_alpha` does.
+    """
     filled = [dict(row) for row in rows]
     for places in with_like_prompts([row["prompt_ids"] for row in rows], batch):
+        prompts = [rows[p]["prompt_ids"] for p in places]
+        shared = [min(len(rows[p]["chosen_ids"]), len(rows[p]["rejected_ids"])) for p in places]
         for side in ("chosen", "rejected"):
-            totals = reference.score([rows[p]["prompt_ids"] for p in places], [rows[p][f"{side}_ids"] for p in places])
+            answers = [rows[p][f"{side}_ids"] for p in places]
+            totals = reference.score(prompts, answers)
+            if tail is not None:
+                heads = reference.score(prompts, [answer[:length] for answer, length in zip(answers, shared, strict=True)])
+                totals = [head + tail * (total - head) for head, total in zip(heads, totals, strict=True)]
             for place, total in zip(places, totals, strict=True):
                 filled[place][f"ref_{side}_logps"] = total
     return filled
+
+
+def one_stage(rows: Sequence[Row]) -> list[Row]:
+    """Pairs as TRL's trainers without a reference take them; the loss is on the answers."""
+    made: list[Row] = []
+    for row in rows:
+        made.append({"prompt": "", "chosen": "", "rejected": "", "ref_chosen_logps": row["ref_chosen_logps"]})
+        for side in ("chosen", "rejected"):
+            prompt, answer = row["prompt_ids"], row[f"{side}_ids"]
+            made[-1][f"{side}_input_ids"] = prompt + answer
+            made[-1][f"{side}_attention_mask"] = [1] * len(prompt + answer)
+            made[-1][f"{side}_labels"] = [-100] * len(prompt) + answer
+    return made
+
+
+def sequence_lengths(row: Row) -> list[int]:
+    """Tokens of each sequence that a sample is read as: one, or for a pair two."""
+    if "input_ids" in row:
+        return [len(row["input_ids"])]
+    return [len(row["prompt_ids"]) + len(row[f"{side}_ids"]) for side in ("chosen", "rejected")]
+
+
+def real_share(lengths: Sequence[Sequence[int]], batch: int) -> float:
+    """Share of real tokens among all that are computed, when every sequence is padded to the longest of its batch."""
+    batches = [[length for sample in lengths[i : i + batch] for length in sample] for i in range(0, len(lengths), batch)]
+    return sum(map(sum, batches)) / sum(max(members) * len(members) for members in batches)
 
 
 def in_order(lengths: Sequence[int], settings: TrainingSettings, seed: int) -> list[int]:

@@ -60,11 +60,13 @@ class Preferrer(Careful, DPOTrainer):
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any], return_outputs: bool) -> Any:
         """TRL's loss; the lengths of the answers are logged too, so that their likelihoods can be told per token."""
-        chosen, rejected = inputs["completion_mask"].sum(1).float().chunk(2)
-        mode = "train" if self.model.training else "eval"
-        self._metrics[mode]["tokens/chosen"].append(chosen.mean().item())
-        self._metrics[mode]["tokens/rejected"].append(rejected.mean().item())
-        return super()._compute_loss(model, inputs, return_outputs)
+        chosen, rejected = (self.accelerator.gather(side).mean().item() for side in inputs["completion_mask"].sum(1).float().chunk(2))
+        result = super()._compute_loss(model, inputs, return_outputs)
+        logged = self._metrics["train" if self.model.training else "eval"]
+        logged["tokens/chosen"].append(chosen)
+        logged["tokens/rejected"].append(rejected)
+        logged["fall"].append(-logged["rewards/chosen"][-1] / (self.beta * chosen))
+        return result
 
 
 class Watch(TrainerCallback):
