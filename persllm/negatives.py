@@ -14,12 +14,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
 
-from persllm.config import DpoSettings
+from persllm.config import DpoSettings, Recipe
 from persllm.dataset import MOST_OVERLAP, QUESTIONS
 from persllm.embedding import overlap
 from persllm.languages import language
 from persllm.records import Contrast, Conversation, Dropped, Message, Persona, Record, Request, Sampling, fingerprint
-from persllm.store import Outcome, Progress, StepFolder, silent
+from persllm.store import Outcome, Progress, Run, StepFolder, silent
 
 KNOWN_WRONG: dict[str, Contrast] = {"induction": "induction", "control": "control", "future": "future"}
 """Kind of a conversation -> its contrast."""
@@ -27,6 +27,8 @@ SAMPLED: tuple[Contrast, ...] = ("generic", "own")
 """Contrasts that have no written wrong answers."""
 UNTRAINED = "base"
 """The model that answers as nobody."""
+TUNED = "sft"
+"""What a pair says of an answer that a tuned model of the run gave."""
 CHUNK = 48
 """Answers drawn together."""
 LEAST_LIKE = 0.3
@@ -67,6 +69,23 @@ class Sampled(Record):
 
 Opener = Callable[[str], Any]
 """Loads the model of that name, such as a `persllm.base.LocalModel`."""
+
+
+def answers_of(
+    run: Run, recipe: Recipe, conversations: Sequence[Conversation], personas: Sequence[Persona], model_of: Mapping[str, str], folder: StepFolder, progress: Progress
+) -> "Answers":  # fmt: skip
+    """What the models of a run answered, as far as the contrasts want it; kept below the folder of the step."""
+    wanted = askings(conversations, personas, recipe.dpo, recipe.seed)
+    if not wanted:
+        return Answers()
+    from persllm.base import LocalModel
+
+    folders = {UNTRAINED: run.path / "0-base" / "model", **{name: run.path / "5-sft" / name / "model" for name in model_of.values()}}
+    sampled = sample_answers(
+        StepFolder(folder.path / "sampled"), wanted, model_of, lambda name: LocalModel.load(folders[name], threads=recipe.threads),
+        recipe.dpo, recipe.seed, progress,
+    )  # fmt: skip
+    return Answers(sampled)
 
 
 def suits(conversation: Conversation, contrast: Contrast) -> bool:

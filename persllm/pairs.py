@@ -8,16 +8,17 @@ that an equally good answer is never rejected. What cannot be contrasted is drop
 sampled from a model, a wrong one of these comes first.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from persllm.config import DpoSettings
 from persllm.dataset import MOST_OVERLAP, Rivals
 from persllm.embedding import overlap
 from persllm.languages import language
-from persllm.negatives import KNOWN_WRONG, SAMPLED, UNTRAINED, Answers, suits
+from persllm.negatives import KNOWN_WRONG, SAMPLED, TUNED, UNTRAINED, Answers, suits
 from persllm.records import Contrast, Conversation, Dropped, Message, Persona, PreferencePair, fingerprint
 
 
@@ -122,7 +123,7 @@ def make_pair(conversation: Conversation, contrast: Contrast, personas: dict[str
     persona = personas[conversation.persona]
     text = mines.answers.wrong(conversation, contrast, persona.language)
     if text:
-        return pair(conversation, contrast, text, UNTRAINED if contrast == "generic" else "sft")
+        return pair(conversation, contrast, text, UNTRAINED if contrast == "generic" else TUNED)
     if contrast in SAMPLED:
         return Dropped(
             item=conversation.identity, reason=f"no wrong answer sampled: {contrast}", detail=conversation.messages[-2].content[:200]
@@ -148,3 +149,10 @@ def pair(conversation: Conversation, contrast: Contrast, rejected: str, origin: 
         persona=conversation.persona, stage=conversation.stage, prompt=conversation.prompt, contrast=contrast, chosen_from=conversation.identity,
         chosen=Message(role="assistant", content=conversation.answer.content), rejected=Message(role="assistant", content=rejected), rejected_from=origin,
     )  # fmt: skip
+
+
+def facts_of(pairs: Sequence[PreferencePair], answers: Answers) -> dict[str, Any]:
+    """What `step.json` tells of the pairs: how many, by contrast, and how many of them with an answer that a model gave."""
+    sampled = Counter(pair.contrast for pair in pairs if pair.rejected_from in (UNTRAINED, TUNED))
+    facts = {"pairs": len(pairs), "contrasts": Counter(pair.contrast for pair in pairs)}
+    return {**facts, "sampled": sampled, "sampled_answers": answers.counts} if answers.texts else facts

@@ -159,31 +159,13 @@ def tune(work: Work) -> dict[str, Any]:
 
 def make_pairs(work: Work) -> dict[str, Any]:
     """Preference pairs with a guaranteed contrast."""
-    answers = sampled_answers(work)
+    model_of = {persona.id: name for name, persons in groups(work.recipe, work.personas).items() for persona in persons}
+    answers = negatives.answers_of(work.run, work.recipe, work.conversations, work.personas, model_of, work.folder, work.progress)
     made, dropped = pairs.make_pairs(work.conversations, work.personas, work.recipe.dpo, work.recipe.seed, answers)
     work.folder.write("records.jsonl", made)
     work.folder.write("dropped.jsonl", dropped)
     work.progress(1, 1)
-    counts = Counter(pair.contrast for pair in made)
-    sampled = Counter(pair.contrast for pair in made if pair.rejected_from in (negatives.UNTRAINED, "sft"))
-    return {"pairs": len(made), "contrasts": counts, **({"sampled": sampled, "sampled_answers": answers.counts} if answers.texts else {})}
-
-
-def sampled_answers(work: Work) -> negatives.Answers:
-    """What the untrained and the SFT model answered, as far as the contrasts want it; kept below the step's folder."""
-    recipe = work.recipe
-    asked = negatives.askings(work.conversations, work.personas, recipe.dpo, recipe.seed)
-    if not asked:
-        return negatives.Answers()
-    from persllm.base import LocalModel
-
-    model_of = {persona.id: name for name, persons in groups(recipe, work.personas).items() for persona in persons}
-    folders = {negatives.UNTRAINED: work.base, **{name: work.run.path / "5-sft" / name / "model" for name in model_of.values()}}
-    folder = StepFolder(work.folder.path / "sampled")
-    sampled = negatives.sample_answers(
-        folder, asked, model_of, lambda name: LocalModel.load(folders[name], threads=recipe.threads), recipe.dpo, recipe.seed, work.progress
-    )
-    return negatives.Answers(sampled)
+    return pairs.facts_of(made, answers)
 
 
 def prefer(work: Work) -> dict[str, Any]:
