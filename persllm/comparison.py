@@ -1,10 +1,11 @@
-"""Figures as lines for a terminal: the headline table of some takers, as the report has it."""
+"""Figures as lines: the headline table of some takers, as the report has it; ablations against the full run."""
 
 from collections.abc import Sequence
 
+from persllm.ablation import Ablated
 from persllm.report.tables import HEADLINES
-from persllm.report.verdict import with_interval
-from persllm.statistics import Figure
+from persllm.report.verdict import number, with_interval
+from persllm.statistics import CERTAIN, Figure
 
 
 def headline_rows(figures: Sequence[Figure], takers: Sequence[str]) -> list[list[str]]:
@@ -33,3 +34,18 @@ def aligned(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(
         "  ".join([row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]) for row in rows
     )
+
+
+def ablation_rows(table: Ablated) -> list[list[str]]:
+    """A line for each figure of each ablation: without, in full, the difference with its interval, the corrected p-value."""
+    titles = {(metric, detail, group): title for metric, detail, group, title in HEADLINES}
+    rows = [["", "", "without", "full", "difference", "p, corrected", "n"]]
+    for row in table.rows:
+        d, metric = row.difference, row.metric
+        value, low, high = (number(end, metric).removesuffix(" %") for end in (d.value, d.low, d.high))
+        p = "-" if row.corrected is None else f"{row.corrected:.3f}{' *' if row.corrected < CERTAIN else ''}"
+        rows.append([
+            row.title, titles.get((metric, row.detail, row.group), f"{metric} {row.detail} {row.group}"), number(row.without, metric),
+            number(row.full, metric), f"{value} ({low} to {high})", p, str(d.n),
+        ])  # fmt: skip
+    return rows

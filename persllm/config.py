@@ -117,6 +117,8 @@ class MixtureSettings(Settings):
     """Share of the materials never trained on: the test set `generalisation`."""
     test_items_per_set: int = Field(100, ge=1)
     """At most so many constructed items are kept per test set; the evaluation puts `items_per_set` of them."""
+    left_out: tuple[Literal["exchange", "question", "opinion", "induction", "control", "future"], ...] = ()
+    """Kinds of conversations that are not trained on, for ablations; the test sets stay as they are."""
     near_duplicate: float = Field(0.95, gt=0.0, le=1.0)
     """Questions as similar as this (cosine of character n-grams) count as one."""
     canaries: int = Field(0, ge=0, le=1000)

@@ -51,16 +51,17 @@ def make_dataset(
     ]
     trained, more = without_near_duplicates(trained, mixture.near_duplicate)
     asked, leaks = without_leaks(asked, trained, mixture.near_duplicate)
+    learnt = [c for c in trained if c.kind not in mixture.left_out]
     general_train = [c for c in general if c.persona or not is_held_out(c)]
     general_test = [c for c in general if not c.persona and is_held_out(c)]
     items = [
-        *test_items(asked, trained, personas, held, mixture.test_items_per_set, seed),
+        *test_items(asked, trained, personas, held, mixture.test_items_per_set, seed, {c.form for c in learnt if c.kind == "induction"}),
         *general_items(general_test, mixture.test_items_per_set),
     ]
     planted = canaries(personas, mixture.canaries, seed)
     return Dataset(
-        conversations=tuple(trained),
-        train=tuple(mix([*trained, *(canary.conversation for canary in planted)], general_train, mixture, seed)),
+        conversations=tuple(learnt),
+        train=tuple(mix([*learnt, *(canary.conversation for canary in planted)], general_train, mixture, seed)),
         test=tuple(items),
         dropped=(*dropped, *more, *leaks),
         canaries=tuple(planted),
@@ -186,8 +187,9 @@ def test_items(
     held: set[str],
     most: int,
     seed: int,
+    families: set[str],
 ) -> list[TestItem]:
-    """The constructed test items, spread over persons and stages."""
+    """The constructed test items, spread over persons and stages; `families` are the kinds of attack that are trained."""
     by_set: dict[str, list[Conversation]] = defaultdict(list)
     for conversation in asked:
         by_set[set_of(conversation, held)].append(conversation)
@@ -195,7 +197,6 @@ def test_items(
     # A trained wrong answer beside an untrained right one would measure memory: both sides are untrained here.
     untrained = Rivals([conversation for conversation in asked if held & set(conversation.evidence)])
     rivals = Rivals(trained)
-    families = {c.form for c in trained if c.kind == "induction"}
     items: list[TestItem] = []
     for name in sorted(by_set):
         for conversation in spread(by_set[name], most, seed):

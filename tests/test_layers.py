@@ -22,8 +22,8 @@ construct_extractive construct_llm verification ingestion serve web study meetin
 cluster styling
 construction forecast baselines
 pipeline
-show comparison improve outlook forgetting exporting
-published
+show ablation improve outlook forgetting exporting
+published comparison
 cli
 """
 """From the bottom to the top, one layer a line."""

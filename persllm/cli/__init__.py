@@ -22,6 +22,7 @@ VERBS = (
     runs.run,
     runs.show,
     laboratory.evaluate,
+    laboratory.ablate,
     runs.report,
     auditing.audit,
     judging.judge,

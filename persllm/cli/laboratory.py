@@ -1,4 +1,4 @@
-"""Verbs that measure: put any model to any test."""
+"""Verbs that measure: put any model to any test; leave parts of the method out and compare."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Annotated, Optional
 import typer
 
 from persllm.cli.display import Display, say_where_text_goes
-from persllm.cli.options import JsonOption, LocalOnlyOption, SetOption
+from persllm.cli.options import JsonOption, LocalOnlyOption, RecipeArgument, RunsOption, SetOption, recipe_of
 from persllm.cli.runs import redo_from
 
 
@@ -63,3 +63,45 @@ def recipe_for(name: str, model: str, served_as: str, manner: str, settings: lis
     for override in settings:
         apply_override(tree, override)
     return parse(Recipe, tree, "--set")
+
+
+def ablate(
+    recipe: RecipeArgument,
+    without: Annotated[
+        Optional[list[str]], typer.Option("--without", help="A part to leave out, such as chain_of_thought; all parts if not given. May be repeated.")
+    ] = None,
+    name: Annotated[str, typer.Option("--run", help="Name of the full run; the recipe's name if not given.")] = "",
+    runs: RunsOption = Path("runs"),
+    settings: SetOption = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show which steps would be shared and which done, change nothing.")] = False,
+    local_only: LocalOnlyOption = False,
+    as_json: JsonOption = False,
+) -> None:  # fmt: skip
+    """What each part of the method is worth: the run without it, beside the full one, on the same questions."""
+    from persllm import ablation
+    from persllm.comparison import ablation_rows, aligned
+
+    wanted = recipe_of(recipe, [*(settings or []), *([f"name={json.dumps(name)}"] if name else [])])
+    parts = ablation.chosen(without or [])
+    if dry_run:
+        print_plan(ablation.plan(wanted, runs, parts), as_json)
+        return
+    say_where_text_goes(wanted, local_only)
+    table = ablation.ablate(wanted, runs, parts, Display().step)
+    print(table.model_dump_json() if as_json else aligned(ablation_rows(table)))
+    if not as_json:
+        print(
+            f"* certain after correction for {table.comparisons} comparisons (Holm, 5 %); one seed. {runs / table.run / 'ablations.json'}"
+        )
+
+
+def print_plan(rows, as_json: bool) -> None:
+    """Every step of every ablation."""
+    if as_json:
+        print(json.dumps([row.model_dump() for row in rows]))
+        return
+    for row in rows:
+        print(f"{row.ablation:18} {row.step:14} {row.state:8}{f' about {row.seconds:.0f} s' if row.seconds else ''}")
+    owed = [row for row in rows if row.state == "to do"]
+    known = sum(row.seconds or 0 for row in owed)
+    print(f"{len(owed)} steps to do{f', about {known / 60:.0f} minutes by the times of the full run' if known else ''}")
