@@ -3,7 +3,7 @@
 import pytest
 
 from persllm.records import Message, Score, TestItem
-from persllm.statistics import differences, figures, labels, relative_changes
+from persllm.statistics import differences, figures, holm, labels, relative_changes, wilson
 
 SHARES = frozenset({"choice"})
 
@@ -102,3 +102,57 @@ def test_the_groups_of_an_item() -> None:
     assert labels(item) == ["all", "gold", "gold/knowledge", "set/knowledge", "person/ada", "stage/early", "place/ada/early", "changed"]
     attack = item.model_copy(update={"set": "induction", "family": "flattery", "trained_family": True, "changed": None})
     assert labels(attack)[-3:] == ["family/flattery", "families/trained", "gold/families/trained"]
+
+
+def test_a_difference_has_a_chance_and_says_what_could_be_seen() -> None:
+    values = [1.0] * 30 + [0.0] * 10
+    [one] = [
+        d
+        for d in differences([*scores(values), *scores([0.0] * 40, "base")], items(40), [("sft", "base")], 2000, 0, SHARES)
+        if d.group == "all"
+    ]
+    assert one.p == pytest.approx(1 / 2001, abs=1e-6), "none of the drawn signs comes near"
+    assert one.visible == pytest.approx((1.96 + 0.8416) * (0.75 * 0.25 / 39) ** 0.5, abs=1e-5)
+
+
+def test_two_questions_are_never_certain_and_no_difference_is_by_chance() -> None:
+    few = differences([*scores([1.0, 1.0]), *scores([0.0, 0.0], "base")], items(2), [("sft", "base")], 1000, 0, SHARES)[0]
+    assert few.p == pytest.approx(0.5, abs=0.05), "of four pairs of signs two reach as far"
+    assert few.visible is None
+    none = differences([*scores([1.0, 0.0]), *scores([1.0, 0.0], "base")], items(2), [("sft", "base")], 1000, 0, SHARES)[0]
+    assert none.p == 1.0
+
+
+def test_the_chance_is_that_of_the_binomial() -> None:
+    values = [1.0] * 9 + [-1.0]
+    one = differences([*scores(values), *scores([0.0] * 10, "base")], items(10), [("sft", "base")], 20000, 0, SHARES)[0]
+    assert one.p == pytest.approx(2 * (1 + 10) / 2**10, abs=0.003), "the sign test: at most one of ten against"
+
+
+def test_the_differences_that_can_be_seen_are_seen_four_times_in_five() -> None:
+    import numpy as np
+
+    dice, found = np.random.default_rng(0), []
+    for _ in range(300):
+        noise = dice.normal(0.3, 1.0, 50)
+        [one] = [
+            d
+            for d in differences([*scores(list(noise)), *scores([0.0] * 50, "base")], items(50), [("sft", "base")], 100, 0, frozenset())
+            if d.group == "all"
+        ]
+        found.append(one.visible)
+    seen = np.mean([abs(dice.normal(np.mean(found), 1.0, 50).mean()) > 1.96 / 50**0.5 for _ in range(4000)])
+    assert seen == pytest.approx(0.8, abs=0.03)
+
+
+def test_holm_gives_what_r_gives() -> None:
+    assert holm([0.01, 0.02, 0.03, 0.04]) == pytest.approx([0.04, 0.06, 0.06, 0.06])
+    assert holm([0.04, 0.001, 0.5]) == pytest.approx([0.08, 0.003, 0.5])
+    assert holm([]) == []
+
+
+@pytest.mark.parametrize(
+    ("part", "whole", "low", "high"), [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)]
+)
+def test_wilson_as_newcombe_published_it(part: int, whole: int, low: float, high: float) -> None:
+    assert wilson(part, whole) == (pytest.approx(low, abs=1e-4), pytest.approx(high, abs=1e-4))

@@ -6,10 +6,12 @@ A goal is reached if the figure itself reaches it; whether it is also clear of t
 overlap) is said beside it.
 """
 
+from collections.abc import Mapping
+
 from persllm.metrics import METRICS
 from persllm.records import Record
 from persllm.report.evidence import Evidence
-from persllm.statistics import Difference, Figure
+from persllm.statistics import CERTAIN, Difference, Figure, holm
 
 COSTS = 0.03
 """A rise of the loss on general talk by more than this is named in the sentence."""
@@ -23,7 +25,7 @@ class Verdict(Record):
     gained: tuple[str, ...]
     """Test sets with a certain gain in choice, such as `gold/shared`."""
     uncertain: tuple[str, ...]
-    """Test sets whose interval includes zero."""
+    """Test sets without a certain difference, the number of sets being corrected for."""
     lost: tuple[str, ...]
     """Test sets with a certain loss."""
 
@@ -88,14 +90,24 @@ def judge(evidence: Evidence) -> Verdict:
     main = evidence.difference("choice", final, rival, group)
     by_set = {g: d for (m, detail, g, t, than), d in evidence.differences.items() if (m, detail, t, than) == ("choice", "", final, rival)}
     sets = {g: by_set[g] for g in by_set if g.startswith(("gold/", "constructed/")) and "families" not in g}
+    certain = certain_ones(sets)
     verdict = Verdict(
         sentence="",
         main=main,
-        gained=tuple(g for g, d in sets.items() if d.low > 0),
-        uncertain=tuple(g for g, d in sets.items() if d.low <= 0 <= d.high),
-        lost=tuple(g for g, d in sets.items() if d.high < 0),
+        gained=tuple(g for g, d in sets.items() if g in certain and d.value > 0),
+        uncertain=tuple(g for g in sets if g not in certain),
+        lost=tuple(g for g, d in sets.items() if g in certain and d.value < 0),
     )
     return verdict.model_copy(update={"sentence": sentence(evidence, verdict)})
+
+
+def certain_ones(sets: Mapping[str, Difference]) -> set[str]:
+    """The sets with a certain difference: its p-value, corrected for the number of sets, below 5 %, and zero outside its interval."""
+    outside = {group for group, d in sets.items() if d.low > 0 or d.high < 0}
+    if any(d.p is None for d in sets.values()):
+        return outside  # a run of an earlier version
+    corrected = dict(zip(sets, holm([d.p for d in sets.values()]), strict=True))
+    return {group for group in outside if corrected[group] < CERTAIN}
 
 
 def sentence(evidence: Evidence, verdict: Verdict) -> str:
