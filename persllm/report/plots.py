@@ -4,20 +4,15 @@ Bars differ in lightness and hatching, lines in their dashes; whiskers are 95 % 
 is searched, read aloud, and set in the reader's own fonts.
 """
 
-import io
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from persllm.drawing import DASHES, FILLS, HATCHES, INK, canvas, drawn, plain
 from persllm.metrics import METRICS
 from persllm.report.evidence import Evidence, Point
 from persllm.report.verdict import title_of
 from persllm.statistics import Figure
 
-FILLS = ("#ffffff", "#dfe8f1", "#b3cbe0", "#5b8db8", "#e8d9b5", "#c9a95a")
-HATCHES = ("", "////", "..", "", "xx", "\\\\")
-DASHES = ("-", "--", ":", "-.")
-INK = "#222222"
 Cells = Mapping[str, Sequence[Figure | None]]
 """Name of a series -> its figure in each group."""
 
@@ -145,32 +140,3 @@ def draw_chances(axes: Any, rows: Sequence[Sequence[Figure | None]], across: boo
     for number, (place, chance) in enumerate(known):
         label = None if number else "chance"
         lines(chance, place - 0.45, place + 0.45, colors="#b3261e", linestyles=(0, (1, 1)), linewidth=1.6, label=label)
-
-
-def canvas(width: float, height: float) -> Any:
-    """An empty figure, in inches."""
-    from matplotlib.figure import Figure as Canvas
-
-    return Canvas(figsize=(width, height), layout="constrained")
-
-
-def plain(axes: Any) -> None:
-    """No frame but the axes."""
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(labelsize=9)
-
-
-def drawn(figure: Any, name: str) -> str:
-    """The SVG of a figure: the same bytes for the same figure, no address in it, as wide as the page allows."""
-    import matplotlib
-
-    text = io.StringIO()
-    with matplotlib.rc_context({"svg.hashsalt": name, "svg.fonttype": "none", "font.family": "sans-serif", "hatch.linewidth": 0.5}):
-        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
-    svg = text.getvalue()
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r' xmlns(?::\w+)?="[^"]*"', "", svg)
-    svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1)
-    svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1)
-    return svg.replace("<svg", f'<svg role="img" aria-label="{name}"', 1)
