@@ -12,7 +12,7 @@ from typing import Any
 from persllm.errors import RunError
 from persllm.records import Persona, Record, fingerprint
 from persllm.store import Outcome, Progress, Run, StepFolder
-from persllm.takers import MANNERS, TRAINED, Taker, taker_named
+from persllm.takers import BASELINES, MANNERS, RETRIEVAL, STYLISED, TRAINED, Taker, foreign_taker, taker_named
 
 Work = Callable[[list[Any]], Any]
 """Gets what is owed, and yields each with its outcome."""
@@ -25,34 +25,41 @@ def persons_of(run: Run) -> list[Persona]:
 
 
 def all_takers(run: Run) -> list[str]:
-    """The takers that a run can send: the untrained ones, and those that were trained."""
-    return [*MANNERS, *(name for name, step in TRAINED.items() if any(run.path.glob(f"{step}/*/model")))]
+    """The takers that a run sends if none is named: the untrained ones, and those that were trained."""
+    trained = {**TRAINED, STYLISED: f"{BASELINES}/{STYLISED}"}
+    return [*MANNERS, *(name for name in (STYLISED, *TRAINED) if any(run.path.glob(f"{trained[name]}/*/model")))]
 
 
 def chosen(run: Run, names: Sequence[str] = ()) -> list[Taker]:
-    """Takers by name, all of the run if none is named. RunError if one is not to be had."""
-    personas = persons_of(run)
-    takers = [taker_named(name, run.recipe.mode, run, personas) for name in dict.fromkeys(names or all_takers(run))]
-    for taker in takers:
-        if not taker.models or (taker.name not in MANNERS and not any(map(is_folder, taker.models.values()))):
-            raise RunError(f"{run.path}: no model of {taker.name}. There are: {', '.join(all_takers(run))}.")
-    return takers
-
-
-def is_folder(model: str) -> bool:
-    """Whether a model is here."""
-    return Path(model).is_dir()
+    """Takers by name, also those of `evaluation.models`; all that `all_takers` names if none is. RunError if one is not to be had."""
+    recipe, personas = run.recipe, persons_of(run)
+    foreign = recipe.evaluation.models
+    known = dict.fromkeys([*all_takers(run), RETRIEVAL, *foreign])
+    found = []
+    for name in dict.fromkeys(names or all_takers(run)):
+        if name not in known:
+            raise RunError(f"{run.path}: no model of {name}. There are: {', '.join(known)}.")
+        found.append(
+            foreign_taker(name, foreign[name], run, personas) if name in foreign else taker_named(name, recipe.mode, run, personas)
+        )
+    return found
 
 
 def models_of(run: Run, taker: Taker) -> str:
     """What tells whether the models are still those that were asked: how their steps were made."""
-    steps = {Path(folder).relative_to(run.path).parts[0] for folder in taker.models.values() if Path(folder).is_relative_to(run.path)}
-    made = [run.path / step / "made-with" for step in sorted(steps)]
-    return fingerprint([file.read_text(encoding="utf-8") if file.is_file() else "" for file in made])
+    if taker.api or not all(Path(folder).is_relative_to(run.path) for folder in taker.models.values()):
+        return fingerprint(sorted(set(taker.models.values())))
+    return fingerprint([made_with(Path(folder), run.path) for folder in sorted(set(taker.models.values()))])
+
+
+def made_with(model: Path, run: Path) -> str:
+    """What the step that made a model says of itself; empty if it says nothing."""
+    inside = [parent for parent in model.parents if parent.is_relative_to(run)]
+    return next((file.read_text(encoding="utf-8") for parent in inside if (file := parent / "made-with").is_file()), "")
 
 
 def fulfilled(
-    run: Run, place: Path, taker: Taker, made_with: Mapping[str, Any], items: Sequence[Record], work: Work, kind: type[Record],
+    run: Run, place: Path, taker: Taker, settings: Mapping[str, Any], items: Sequence[Record], work: Work, kind: type[Record],
     redo: bool, progress: Progress, again: str,
 ) -> list[Any]:  # fmt: skip
     """What became of the items, asked now as far as they are owed. `again` names the way on if the settings are others."""
@@ -60,7 +67,7 @@ def fulfilled(
         run.remove_steps([str(place.relative_to(run.path))])
     folder = StepFolder(place)
     try:
-        folder.begin({**made_with, "models": models_of(run, taker)})
+        folder.begin({**settings, "models": models_of(run, taker)})
     except RunError as error:
         raise RunError(f"{str(error).partition('Ways on:')[0].rstrip()}\n{again}") from None
     if not folder.finished:

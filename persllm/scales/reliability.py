@@ -1,7 +1,7 @@
 """How far the scores of a scale can be relied upon, and one sentence about it made by rule.
 
 The respondents are the persons at their stages. Alpha and split-half ask whether the items of a domain move together over
-these; where there are fewer than three, over wordings and orders instead, which says less. Order effect and retest are
+these; with fewer than three they are not defined. Order effect and retest are
 given in points of the scale, so that they can be set beside `spread`, by how much persons and stages differ at all: a
 score that the order of the options moves further than a life does is no measure of it.
 """
@@ -26,13 +26,12 @@ class Reliability(Record):
 
     taker: str
     domain: str
-    over: str
-    """What alpha and split-half go over: `persons and stages`, or `wordings and orders`."""
     respondents: int
+    """Persons and stages."""
     alpha: float | None
-    """Cronbach's alpha."""
+    """Cronbach's alpha; negative where items of one domain go against each other."""
     split_half: float | None
-    """Odd against even items, after Spearman-Brown."""
+    """Odd against even items, after Spearman-Brown where they correlate at all."""
     order_effect: float | None
     """Mean absolute difference of an answer between the two orders of the options, in points."""
     retest: float | None
@@ -54,11 +53,11 @@ def alpha(table: np.ndarray) -> float | None:
 
 
 def split_half(table: np.ndarray) -> float | None:
-    """Correlation of the odd with the even items, stepped up by Spearman-Brown; None if it is not defined."""
+    """Correlation of the odd with the even items, stepped up by Spearman-Brown if it is positive; None if it is not defined."""
     if table.shape[1] < 2 or table.shape[0] < 2:
         return None
     found = correlation(table[:, ::2].mean(axis=1), table[:, 1::2].mean(axis=1))
-    return None if found is None or found <= -1 + 1e-9 else 2 * found / (1 + found)
+    return found if found is None or found <= 0 else 2 * found / (1 + found)
 
 
 def correlation(one: np.ndarray, other: np.ndarray) -> float | None:
@@ -79,14 +78,13 @@ def of_domain(scale: Scale, domain: str, taker: str, sat: Sequence[Sat]) -> Reli
     value = np.stack([keyed(scale, domain, one.value) for one in sat])  # (places, wordings, orders, items)
     whole = ~np.isnan(value).any(axis=(0, 1, 2))
     value = value[..., whole]
-    enough = len(sat) >= FEWEST
-    table = value.mean(axis=(1, 2)) if enough else value.reshape(-1, value.shape[-1])
+    table = value.mean(axis=(1, 2)) if len(sat) >= FEWEST else np.empty((0, 0))
     wordings = value.mean(axis=2)
     return Reliability(
-        taker=taker, domain=domain, over="persons and stages" if enough else "wordings and orders", respondents=len(table),
+        taker=taker, domain=domain, respondents=len(sat),
         alpha=short(alpha(table)), split_half=short(split_half(table)), order_effect=gap(value[:, :, 0], value[:, :, 1]),
         retest=gap(wordings[:, 0], wordings[:, 1]), retest_r=short(correlation(wordings[:, 0].ravel(), wordings[:, 1].ravel())),
-        spread=short(float(value.mean(axis=(1, 2, 3)).std(ddof=1))) if enough and value.size else None,
+        spread=short(float(value.mean(axis=(1, 2, 3)).std(ddof=1))) if len(sat) > 1 and value.size else None,
         acquiescence=acquiescence(scale, domain, sat, whole),
     )  # fmt: skip
 
@@ -135,14 +133,14 @@ class Standing(Record):
 
 
 def standing(taker: str, found: Sequence[Reliability], moved: Sequence[Change]) -> Standing:
-    """Reliable: the items move together, another wording says the same, and persons differ by more than the order of the options does."""
+    """Reliable: the items move together (if that is defined), another wording says the same, and persons differ by more than the order of the options does."""
     own = [one for one in found if one.taker == taker]
     alphas, retests = ([v for v in (getattr(one, name) for one in own) if v is not None] for name in ("alpha", "retest_r"))
     orders, others, spreads = (
         [v for v in (getattr(one, name) for one in own) if v is not None] for name in ("order_effect", "retest", "spread")
     )
     mine = [one for one in moved if one.taker == taker]
-    good = bool(alphas and retests and spreads) and min(median(alphas), median(retests)) >= ENOUGH and fmean(spreads) > fmean(orders)
+    good = bool(retests and spreads) and min(median(alphas or [1.0]), median(retests)) >= ENOUGH and fmean(spreads) > fmean(orders)
     return Standing(
         taker=taker, reliable=good, alpha=short(median(alphas)) if alphas else None, retest_r=short(median(retests)) if retests else None,
         order_effect=short(fmean(orders)) if orders else None, retest=short(fmean(others)) if others else None,

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+from persllm.errors import RunError
 from persllm.records import Persona, Record, fingerprint
 from persllm.roster import chosen, fulfilled, persons_of, shifted
 from persllm.scales.agreement import Agreement, Label, agreement
@@ -19,7 +20,7 @@ from persllm.scales.inventory import Scale
 from persllm.scales.reliability import Reliability, Standing, reliabilities, standing
 from persllm.scales.scoring import Change, DomainScore, changes, sat_of, scores
 from persllm.store import Progress, Run, silent
-from persllm.takers import Opener, Taker, open_local
+from persllm.takers import NO_LIKELIHOODS, Opener, Taker, open_local
 
 
 class Result(Record):
@@ -44,6 +45,8 @@ def put_scale(
 ) -> Result:  # fmt: skip
     """Ask the takers, all of the run if none is named, and score. RunError if one is not to be had."""
     recipe, personas, takers = run.recipe, persons_of(run), chosen(run, names)
+    if silent_ones := [taker.name for taker in takers if taker.api]:
+        raise RunError(f"{', '.join(silent_ones)}: {NO_LIKELIHOODS}, and a scale weighs its options. Name other takers.")
     answers: list[Answer] = []
     for number, taker in enumerate(takers):
         own = shifted(progress, number, len(takers), len(places(taker, personas)))
