@@ -19,6 +19,7 @@ materials machines corrections versions material_files sketches facts spoken ret
 agent evidence cards talks metrics starter takers roster doctor scales judge
 listening
 construct_extractive construct_llm verification ingestion serve web study meeting dataset negatives pairs training evaluation report audit
+trials
 cluster styling
 construction forecast baselines
 pipeline
