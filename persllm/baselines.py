@@ -14,8 +14,9 @@ from pathlib import Path
 
 from persllm.config import Recipe
 from persllm.errors import ConfigError, MaterialError
+from persllm.launching import Launch
 from persllm.records import Conversation, Persona
-from persllm.store import Progress, Run, replace_text, silent
+from persllm.store import Part, Progress, Run, replace_text, silent
 from persllm.styling import stylised_of
 from persllm.takers import BASELINES, STYLISED
 
@@ -30,7 +31,12 @@ def check_baselines(recipe: Recipe) -> None:
 
 
 def train_baselines(
-    recipe: Recipe, run: Run, members: Mapping[str, Sequence[Persona]], base: Path, progress: Progress = silent
+    recipe: Recipe,
+    run: Run,
+    members: Mapping[str, Sequence[Persona]],
+    base: Path,
+    progress: Progress = silent,
+    launch: Launch | None = None,
 ) -> list[str]:
     """Train what the recipe's takers want and is not there; `members` names each model's persons. Returns the models' names."""
     if STYLISED not in recipe.evaluation.takers:
@@ -47,11 +53,7 @@ def train_baselines(
                 f"{run.step('3-answers').path / STYLISED}: no general conversation could be told in the voice of {name}. Raise "
                 f"constructor.stylised, use constructor.engine llm, or leave the taker stylised out."
             )
-
-        def part(done: int, total: int, place: int = place) -> None:
-            progress(place * total + done, len(members) * total)
-
-        tune(base, own, recipe.sft, folder / name, recipe.seed, recipe.threads, part)
+        tune(base, own, recipe.sft, folder / name, recipe.seed, recipe.threads, Part(progress, place, len(members)), launch)
     return list(members)
 
 

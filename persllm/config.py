@@ -146,8 +146,16 @@ class TrainingSettings(Settings):
     """Rank of the LoRA matrices."""
     checkpoint_every: int = 100
     """Steps between checkpoints: what a killed run repeats at most."""
+    micro_batch: int = Field(0, ge=0)
+    """Samples that a device takes at once, at most; gradients add up to `batch`. 0: all that fall to it. May change within a run."""
+    report_to: tuple[Literal["tensorboard", "trackio", "wandb"], ...] = ()
+    """Where the live curve goes besides `curve.jsonl`. May change within a run."""
     arguments: dict[str, Any] = Field({})
     """Passed verbatim to TRL's SFTConfig or DPOConfig."""
+
+
+TRAINING_WAYS = {"micro_batch", "report_to"}
+"""Settings of a training that change the last digits at most, and so may change within it."""
 
 
 class SftSettings(TrainingSettings):

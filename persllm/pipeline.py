@@ -16,22 +16,20 @@ from pathlib import Path
 from typing import Any
 
 import persllm
-from persllm import checks, dataset, general, judge, materials, negatives, pairs, styling
+from persllm import checks, dataset, general, materials, negatives, pairs, styling
 from persllm.baselines import check_baselines, train_baselines
 from persllm.chat.ledger import check_prices
-from persllm.checks.marks import marks_fingerprint
 from persllm.config import Recipe
 from persllm.construction import Construction
-from persllm.constructor_settings import AddressSettings
 from persllm.errors import ConfigError, MaterialError, RunError
 from persllm.gold import gold_items
+from persllm.launching import Launch
 from persllm.privacy import refuse_remote
-from persllm.prompts import prompts_fingerprint
 from persllm.provenance import logged, write_provenance
 from persllm.records import Conversation, Dropped, Material, Persona, PreferencePair, Question, TestItem, fingerprint
-from persllm.store import Progress, Run, StepFolder, differences, now, replace_json, silent
+from persllm.step_settings import WAYS, constructor_settings, dataset_settings, dump, evaluation_settings, folders_settings
+from persllm.store import Part, Progress, Run, StepFolder, differences, now, replace_json, silent
 from persllm.verification import check_verifier, verify_sample
-from persllm.wordings import wordings_fingerprint
 
 log = logging.getLogger("persllm")
 
@@ -45,6 +43,8 @@ class Work:
     folder: StepFolder
     progress: Progress
     cache: Path
+    launch: Launch | None = None
+    """On which devices a training runs; None trains in this process."""
 
     @property
     def personas(self) -> list[Persona]:
@@ -151,8 +151,10 @@ def tune(work: Work) -> dict[str, Any]:
     for place, (name, persons) in enumerate(members.items()):
         own = {"", *(persona.id for persona in persons)}
         samples = [conversation for conversation in train if conversation.persona in own]
-        progress = part_of(work.progress, place, len(members))
-        dropped += tune(work.base, samples, work.recipe.sft, work.folder.path / name, work.recipe.seed, work.recipe.threads, progress)
+        progress = Part(work.progress, place, len(members))
+        dropped += tune(
+            work.base, samples, work.recipe.sft, work.folder.path / name, work.recipe.seed, work.recipe.threads, progress, work.launch
+        )
     work.folder.write("dropped.jsonl", dropped)
     return {"models": list(members), "training": {name: facts_of(work.folder.path / name) for name in members}}
 
@@ -180,9 +182,9 @@ def prefer(work: Work) -> dict[str, Any]:
         own = [pair for pair in made if pair.persona in {persona.id for persona in persons}]
         if own:
             sft = work.run.path / "5-sft" / name
-            progress = part_of(work.progress, place, len(members))
+            progress = Part(work.progress, place, len(members))
             dropped += prefer(
-                work.base, sft, own, work.recipe.dpo, work.folder.path / name, work.recipe.seed, work.recipe.threads, progress
+                work.base, sft, own, work.recipe.dpo, work.folder.path / name, work.recipe.seed, work.recipe.threads, progress, work.launch
             )
             trained.append(name)
     work.folder.write("dropped.jsonl", dropped)
@@ -193,7 +195,7 @@ def examine(work: Work) -> dict[str, Any]:
     """Takers answer; metrics score."""
     from persllm.evaluation import evaluate
 
-    train_baselines(work.recipe, work.run, groups(work.recipe, work.personas), work.base, work.progress)
+    train_baselines(work.recipe, work.run, groups(work.recipe, work.personas), work.base, work.progress, work.launch)
     items = work.run.step("4-dataset").records(TestItem, "test.jsonl")
     return evaluate(work.recipe, work.run, work.personas, items, work.conversations, work.folder, work.progress)
 
@@ -218,59 +220,6 @@ class Step:
     settings: Callable[[Recipe], dict[str, Any]]
     """What the step's result depends on, besides the steps it needs."""
     needs: tuple[str, ...] = ()
-
-
-WAYS: dict[str, Any] = {
-    "audit": True,
-    "budget": True,
-    "improve": True,
-    "judge": True,
-    "privacy": {"local_only": True},
-    "checks": {"verify": {"api": set(AddressSettings.model_fields) - {"model"}}},
-    "constructor": {"apis": True, "runner": True, "shards": True, "api": set(AddressSettings.model_fields) - {"model"}},
-}
-"""Settings that say where, how fast and for how much the annotator is asked, how versions are made later, and those of audit and judge: they change no result and may change within a run."""
-
-
-def constructor_settings(recipe: Recipe) -> dict[str, Any]:
-    """Settings and wordings of the constructor; where the annotator stands and how fast it is asked changes nothing."""
-    constructor = recipe.constructor.model_dump(mode="json", exclude=WAYS["constructor"])
-    extractive = recipe.constructor.engine == "extractive"
-    texts = wordings_fingerprint()
-    if not extractive:
-        texts = fingerprint([texts, prompts_fingerprint(without=("prompted", "remembered", "classify", "verify", *judge.PROMPTS))])
-    talk = recipe.mixture.general_files if recipe.constructor.stylised else ()
-    held_out = None if extractive else recipe.mixture.held_out_materials
-    masks = {} if extractive else {"privacy": recipe.privacy.model_dump(mode="json", exclude=WAYS["privacy"])}
-    return {"constructor": constructor, "texts": texts, "held_out": held_out, "general": list(talk), **masks}
-
-
-def dataset_settings(recipe: Recipe) -> dict[str, Any]:
-    """Settings of checks and mixture, and the texts that the checks look for and ask with."""
-    settings = recipe.checks.model_dump(mode="json", exclude=WAYS["checks"])
-    texts = [marks_fingerprint(), prompts_fingerprint(names=("assistant_speak", *(("verify",) if recipe.checks.verify.share else ())))]
-    return {**dump("mixture")(recipe), "checks": {**settings, "texts": texts}}
-
-
-def folders_settings(recipe: Recipe) -> dict[str, Any]:
-    """The content of the persona folders."""
-    return {"folders": {Path(folder).name: materials.folder_fingerprint(Path(folder)) for folder in recipe.personas}}
-
-
-def evaluation_settings(recipe: Recipe) -> dict[str, Any]:
-    """The settings of the examination and the content of the hand-written questions."""
-    files = [Path(folder) / "gold.jsonl" for folder in recipe.personas]
-    gold = (
-        {file.parent.name: fingerprint(file.read_text(encoding="utf-8")) for file in files if file.is_file()}
-        if recipe.evaluation.gold
-        else {}
-    )
-    return {**dump("evaluation")(recipe), "gold": gold, "prompt": prompts_fingerprint(names=("prompted",))}
-
-
-def dump(section: str) -> Callable[[Recipe], dict[str, Any]]:
-    """The settings of one section of the recipe."""
-    return lambda recipe: {section: getattr(recipe, section).model_dump(mode="json"), "seed": recipe.seed}
 
 
 STEPS = (
@@ -302,10 +251,18 @@ def show_nothing(step: Step) -> Iterator[Progress]:
     yield silent
 
 
-def run_recipe(recipe: Recipe, runs: Path, show: Show = show_nothing, redo: str = "", until: str = "", cache: Path | None = None) -> Run:
+def run_recipe(
+    recipe: Recipe,
+    runs: Path,
+    show: Show = show_nothing,
+    redo: str = "",
+    until: str = "",
+    cache: Path | None = None,
+    launch: Launch | None = None,
+) -> Run:
     """Do every step that is owed, in order, and return the run.
 
-    `redo` names a step that is made again with all later ones; `until` the last step wanted.
+    `redo` names a step that is made again with all later ones; `until` the last step wanted; `launch` spreads the trainings.
     Raises RunError if the folder was made with other settings.
     """
     first, last = step_named(redo), step_named(until)
@@ -319,7 +276,7 @@ def run_recipe(recipe: Recipe, runs: Path, show: Show = show_nothing, redo: str 
         accept_settings(run, recipe, bool(first))
         write_provenance(run)
         for step in STEPS:
-            do_step(step, run, recipe, show, cache or default_cache())
+            do_step(step, run, recipe, show, cache or default_cache(), launch)
             if step is last:
                 break
     return run
@@ -366,7 +323,7 @@ def made_with(step: Step, recipe: Recipe) -> dict[str, Any]:
     return {"step": step.folder, "version": persllm.__version__, "settings": step.settings(recipe), "needs": needs}
 
 
-def do_step(step: Step, run: Run, recipe: Recipe, show: Show, cache: Path) -> None:
+def do_step(step: Step, run: Run, recipe: Recipe, show: Show, cache: Path, launch: Launch | None) -> None:
     """Do one step unless it is finished."""
     folder = run.step(step.folder)
     folder.begin(made_with(step, recipe))
@@ -375,7 +332,7 @@ def do_step(step: Step, run: Run, recipe: Recipe, show: Show, cache: Path) -> No
     log.info("step %s begins", step.folder)
     started = time.monotonic()
     with show(step) as progress:
-        facts = step.work(Work(recipe=recipe, run=run, folder=folder, progress=progress, cache=cache))
+        facts = step.work(Work(recipe=recipe, run=run, folder=folder, progress=progress, cache=cache, launch=launch))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     folder.finish(time.monotonic() - started, {**facts, "finished": now(), "peak_memory_mb": peak})
     log.info("step %s finished: %s", step.folder, facts)
@@ -404,11 +361,6 @@ def read_folders(recipe: Recipe) -> list[materials.Folder]:
 def read_personas(recipe: Recipe) -> list[Persona]:
     """The persons of a recipe."""
     return [folder.persona for folder in read_folders(recipe)]
-
-
-def part_of(progress: Progress, place: int, parts: int) -> Progress:
-    """The progress of one of several equal parts."""
-    return lambda done, total: progress(place * total + done, parts * total)
 
 
 def default_cache() -> Path:

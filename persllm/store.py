@@ -34,6 +34,28 @@ def silent(done: int, total: int) -> None:
     """A Progress that shows nothing."""
 
 
+def noted(progress: Progress, note: str) -> None:
+    """Show a few words beside the progress, where what shows it has a place for them (`note`)."""
+    show = getattr(progress, "note", None)
+    if show is not None:
+        show(note)
+
+
+class Part:
+    """The progress of one of several equal parts."""
+
+    def __init__(self, progress: Progress, place: int, parts: int):
+        self.progress, self.place, self.parts = progress, place, parts
+
+    def __call__(self, done: int, total: int) -> None:
+        """So much of this part."""
+        self.progress(self.place * total + done, self.parts * total)
+
+    def note(self, note: str) -> None:
+        """Words about this part."""
+        noted(self.progress, note)
+
+
 def read_lines(file: Path) -> list[str]:
     """The lines of a text file. Cuts at newline only: U+2028 inside a string does not end a line."""
     return [line for line in file.read_text(encoding="utf-8").split("\n") if line]

@@ -99,8 +99,11 @@ def test_without_samples_nothing_is_trained(base: Path, tmp_path: Path) -> None:
 
 def test_a_loss_that_is_no_number_stops_with_the_step(base: Path, tmp_path: Path) -> None:
     settings = LORA.model_copy(update={"adapter": "full", "learning_rate": 1e30})
-    with pytest.raises(TrainingError, match=r"step \d: the loss is not a number"):
+    with pytest.raises(TrainingError, match=r"step \d: the (loss|gradient) is not a number, on the samples") as stopped:
         tune(base, colour_talk(), settings, tmp_path / "sft", threads=1)
+    found = json.loads((tmp_path / "sft" / "not-a-number.json").read_text())
+    assert set(found["samples"]) <= {talk.identity for talk in colour_talk()}
+    assert found["samples"][0] in str(stopped.value)
     assert not (tmp_path / "sft" / "model").exists()
 
 

@@ -35,6 +35,21 @@ def reading() -> Iterator:
         yield lambda done, total: status.update(f"reading ... {done} materials")
 
 
+class Bar:
+    """A Progress with a place for words, such as the loss."""
+
+    def __init__(self, bars, task, title: str) -> None:
+        self.bars, self.task, self.title = bars, task, title
+
+    def __call__(self, done: int, total: int) -> None:
+        """So far."""
+        self.bars.update(self.task, completed=done, total=total)
+
+    def note(self, note: str) -> None:
+        """Words behind the title."""
+        self.bars.update(self.task, description=f"{self.title}, {note}")
+
+
 class Display:
     """A progress bar with the time left for each step, and a table of times at the end."""
 
@@ -62,7 +77,7 @@ class Display:
             task = bars.add_task(title, total=None)
             if not console.is_terminal:
                 print(f"{title} ...", file=sys.stderr, flush=True)
-            yield lambda done, total: bars.update(task, completed=done, total=total)
+            yield Bar(bars, task, title)
         self.times.append((title, time.monotonic() - started))
 
     def table(self) -> None:

@@ -7,7 +7,22 @@ from typing import Annotated
 import typer
 
 from persllm.cli.display import Display, print_result, say_where_text_goes
-from persllm.cli.options import JsonOption, LocalOnlyOption, RecipeArgument, RunArgument, RunsOption, SetOption, changed_recipe, recipe_of
+from persllm.cli.options import (
+    AddressOption,
+    JsonOption,
+    LaunchOption,
+    LocalOnlyOption,
+    MachineRankOption,
+    MachinesOption,
+    ProcessesOption,
+    RecipeArgument,
+    RunArgument,
+    RunsOption,
+    SetOption,
+    changed_recipe,
+    launch_of,
+    recipe_of,
+)
 
 
 def run(
@@ -19,6 +34,11 @@ def run(
     until: Annotated[str, typer.Option(help="Stop after this step.")] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Read everything, show what would be done, change nothing.")] = False,
     local_only: LocalOnlyOption = False,
+    launch: LaunchOption = "",
+    processes: ProcessesOption = None,
+    machines: MachinesOption = None,
+    machine_rank: MachineRankOption = None,
+    address: AddressOption = "",
 ) -> None:
     """From materials to a trained, measured persona: all steps that are owed."""
     from persllm.pipeline import run_recipe
@@ -29,7 +49,7 @@ def run(
         return
     say_where_text_goes(wanted, local_only)
     display = Display()
-    made = run_recipe(wanted, runs, display.step, redo, until)
+    made = run_recipe(wanted, runs, display.step, redo, until, launch=launch_of(launch, processes, machines, machine_rank, address))
     display.table()
     if not until:
         print_result(made.path)

@@ -17,25 +17,30 @@ from pathlib import Path
 from typing import Any
 
 from persllm.base import LocalModel, load_parts
-from persllm.config import DpoSettings, SftSettings
+from persllm.config import TRAINING_WAYS, DpoSettings, SftSettings, TrainingSettings
 from persllm.errors import TrainingError
+from persllm.launching import Launch
 from persllm.records import Conversation, Dropped, PreferencePair, fingerprint
 from persllm.store import Progress, silent
 from persllm.training.job import Job, prepare_torch
 from persllm.training.samples import dpo_rows, in_order, sft_tokens, with_reference
+from persllm.training.world import device
 
 
 def tune(
     base: Path, conversations: Sequence[Conversation], settings: SftSettings, folder: Path,
-    seed: int = 0, threads: int = 2, progress: Progress = silent,
+    seed: int = 0, threads: int = 2, progress: Progress = silent, launch: Launch | None = None,
 ) -> list[Dropped]:  # fmt: skip
     """Train the base on the answers of conversations; the model is `folder/model`, its losses `folder/curve.jsonl`.
 
-    Returns what was dropped. TrainingError if nothing is left or the loss is not a number.
+    `launch` trains on several devices. Returns what was dropped. TrainingError if nothing is left, a loss is not a number, or
+    memory is wanting.
     """
-    job = Job(folder, settings, fingerprint(["sft", settings.model_dump(mode="json"), seed, threads, [c.identity for c in conversations]]))
+    job = Job(folder, settings, made_with("sft", settings, seed, threads, conversations), base)
     if job.finished:
         return job.dropped
+    if launch:
+        return job.launched(launch, {"phase": "sft", "start": str(base), "seed": seed, "threads": threads}, conversations, progress)
     prepare_torch(seed, threads)
     tokenizer, model = load_parts(str(base), "auto")
     rows = [{"input_ids": p + a, "labels": [-100] * len(p) + a} for p, a in sft_tokens(tokenizer, conversations)]
@@ -46,21 +51,25 @@ def tune(
 
 def prefer(
     base: Path, sft: Path, pairs: Sequence[PreferencePair], settings: DpoSettings, folder: Path,
-    seed: int = 0, threads: int = 2, progress: Progress = silent,
+    seed: int = 0, threads: int = 2, progress: Progress = silent, launch: Launch | None = None,
 ) -> list[Dropped]:  # fmt: skip
     """DPO, or what `settings.method` names, from the model in `sft/model` on preference pairs; the model is `folder/model`.
 
     `base` is read only if the settings start from it. Returns what was dropped; TrainingError as for `tune`.
     """
     check_preferences(settings)
-    job = Job(folder, settings, fingerprint(["dpo", settings.model_dump(mode="json"), seed, threads, [p.identity for p in pairs]]))
+    start = base if settings.start == "base" else sft / "model"
+    job = Job(folder, settings, made_with("dpo", settings, seed, threads, pairs), start)
     if job.finished:
         return job.dropped
+    if launch:
+        parts = {"phase": "dpo", "base": str(base), "start": str(sft), "seed": seed, "threads": threads}
+        return job.launched(launch, parts, pairs, progress)
     prepare_torch(seed, threads)
-    tokenizer, model = load_parts(str(base if settings.start == "base" else sft / "model"), "auto")
+    tokenizer, model = load_parts(str(start), "auto")
     rows = dpo_rows(tokenizer, pairs)
     lengths = [len(row["prompt_ids"]) + max(len(row["chosen_ids"]), len(row["rejected_ids"])) for row in rows]
-    kept = with_reference(LocalModel(model, tokenizer), job.fitting(pairs, rows, lengths), settings.batch, settings.ld_alpha)
+    kept = with_reference(LocalModel(model.to(device()), tokenizer), job.fitting(pairs, rows, lengths), settings.batch, settings.ld_alpha)
     order = in_order([len(row["prompt_ids"]) + len(row["chosen_ids"]) for row in kept], settings, seed)
     return job.train("dpo", model, tokenizer, [kept[place] for place in order], seed, progress)
 
@@ -83,3 +92,10 @@ def facts_of(folder: Path) -> dict[str, Any]:
     """What a finished training in a folder tells of itself: samples, steps, tokens, the share of real ones, whether it was stopped."""
     file = folder / "trained.json"
     return json.loads(file.read_text(encoding="utf-8")).get("facts", {}) if file.is_file() else {}
+
+
+def made_with(
+    phase: str, settings: TrainingSettings, seed: int, threads: int, samples: Sequence[Conversation] | Sequence[PreferencePair]
+) -> str:
+    """The fingerprint of everything the trained weights depend on, but for their last digits."""
+    return fingerprint([phase, settings.model_dump(mode="json", exclude=TRAINING_WAYS), seed, threads, [s.identity for s in samples]])

@@ -8,6 +8,7 @@ from typing import Any
 from persllm.config import DpoSettings, TrainingSettings
 from persllm.errors import TrainingError
 from persllm.templates import is_control_token
+from persllm.training.world import dealt, processes
 
 MOST_LOGGED = 10
 """At most so many steps between two points of the curve."""
@@ -23,13 +24,17 @@ def training_arguments(phase: str, settings: TrainingSettings, folder: Path, ste
     from trl import SFTConfig
 
     log_every = max(n for n in range(1, max(1, min(MOST_LOGGED, steps // POINTS)) + 1) if settings.checkpoint_every % n == 0)
+    at_once, times = dealt(settings.batch, settings.micro_batch, phase)
     arguments: dict[str, Any] = {
-        "output_dir": str(folder), "per_device_train_batch_size": settings.batch, "num_train_epochs": 1, "train_sampling_strategy": "sequential",
+        "output_dir": str(folder), "per_device_train_batch_size": at_once, "gradient_accumulation_steps": times,
+        "num_train_epochs": 1, "train_sampling_strategy": "sequential",
         "learning_rate": settings.learning_rate, "warmup_steps": min(settings.warmup, steps // 5), "weight_decay": settings.weight_decay,
         "max_length": None, "seed": seed, "save_steps": settings.checkpoint_every, "save_total_limit": 2, "logging_steps": log_every,
         "logging_nan_inf_filter": False, "report_to": "none", "disable_tqdm": True, "activation_checkpointing": False,
         "bf16": False, "use_cpu": not torch.cuda.is_available(), "dataloader_pin_memory": False,
     }  # fmt: skip
+    if processes() > 1:
+        arguments |= {"ddp_find_unused_parameters": False}
     if phase == "sft":
         arguments |= {"dataset_kwargs": {"skip_prepare_dataset": True}}
     kind, own = preference_arguments(settings) if isinstance(settings, DpoSettings) else (SFTConfig, {})

@@ -11,26 +11,34 @@ from typing import Any
 from persllm.base import load_parts, save_whole
 from persllm.config import DpoSettings, TrainingSettings
 from persllm.errors import TrainingError
+from persllm.launching import JOB, LOG, SAMPLES, TOLD, Launch, run_launched
 from persllm.records import Conversation, Dropped, PreferencePair
-from persllm.store import Progress, replace_json, replace_text
+from persllm.store import Progress, noted, replace_json, replace_records, replace_text
+from persllm.training import checkpoints
 from persllm.training.arguments import adapter_settings, training_arguments
 from persllm.training.curve import curve
-from persllm.training.samples import Row, one_stage, real_share, sequence_lengths
+from persllm.training.samples import Row, filled_up, one_stage, real_share, sequence_lengths
+from persllm.training.trouble import memory_trouble, not_a_number
+from persllm.training.world import processes, rank, wait_for_all
 
 
 class Job:
     """One training in one folder: finished when `trained.json` is there; checkpoints until then."""
 
-    def __init__(self, folder: Path, settings: TrainingSettings, made_with: str):
-        self.folder, self.settings, self.made_with = folder, settings, made_with
+    def __init__(self, folder: Path, settings: TrainingSettings, made_with: str, start: Path):
+        self.folder, self.settings, self.made_with, self.start = folder, settings, made_with, start
         self.dropped: list[Dropped] = []
         self.facts: dict[str, Any] = {}
         """What `step.json` tells of the training."""
         self.finished = False
-        file = folder / "trained.json"
+        self.look()
+
+    def look(self) -> None:
+        """Whether the training is finished, and what it dropped."""
+        file = self.folder / "trained.json"
         if file.is_file():
             done = json.loads(file.read_text(encoding="utf-8"))
-            self.finished = done["made_with"] == made_with
+            self.finished = done["made_with"] == self.made_with
             self.dropped = [Dropped.model_validate(entry) for entry in done["dropped"]] if self.finished else []
             self.facts = done.get("facts", {}) if self.finished else {}
 
@@ -42,7 +50,7 @@ class Job:
             for item, length in zip(items, lengths, strict=True)
             if length > most
         ]
-        kept = [row for row, length in zip(rows, lengths, strict=True) if length <= most]
+        kept = [{**row, "sample": item.identity} for item, row, length in zip(items, rows, lengths, strict=True) if length <= most]
         if not kept:
             raise TrainingError(
                 f"{self.folder}: no samples to train on ({len(rows)} given, all longer than max_length {most} tokens). Raise max_length."
@@ -51,13 +59,44 @@ class Job:
             )
         return kept
 
+    def launched(
+        self, launch: Launch, parts: dict[str, Any], samples: Sequence[Conversation] | Sequence[PreferencePair], progress: Progress
+    ) -> list[Dropped]:
+        """Train in the processes of a launcher, and return what was dropped."""
+        replace_records(self.folder / SAMPLES, samples)
+        job = {**parts, "made_with": self.made_with, "settings": self.settings.model_dump(mode="json")}
+        run_launched(launch, self.folder, job, progress)
+        self.look()
+        if not self.finished:
+            raise TrainingError(f"{self.folder}: the launched processes ended without a trained model; see {self.folder / LOG}.")
+        return self.dropped
+
     def train(self, phase: str, model: Any, tokenizer: Any, rows: list[Row], seed: int, progress: Progress) -> list[Dropped]:
         """Train, keep curve and model, remove the checkpoints, and return what was dropped."""
+        from persllm.training.guards import Guard, fallen
+
+        trainer = self.trainer(phase, model, tokenizer, rows, seed, progress)
+        guard = Guard(self.settings.most_fall if isinstance(self.settings, DpoSettings) else 0.0)
+        trainer.add_callback(guard)
+        start = self.last_checkpoint(trainer.accelerator, progress)
+        longest = max(sum(len(value) for name, value in row.items() if name.endswith("_ids")) for row in rows)
+        with (
+            warnings.catch_warnings(),
+            memory_trouble(phase, self.settings, self.folder, trainer.args.per_device_train_batch_size, longest),
+        ):
+            warnings.filterwarnings("ignore", category=FutureWarning)
+            trainer.train(resume_from_checkpoint=start)
+        history = trainer.state.log_history
+        self.facts |= fallen(history, guard.most) if phase == "dpo" else {}
+        self.keep(self.trained(trainer, tokenizer, guard), tokenizer, history)
+        return self.dropped
+
+    def trainer(self, phase: str, model: Any, tokenizer: Any, rows: list[Row], seed: int, progress: Progress) -> Any:
+        """TRL's trainer of these rows, as this project uses it."""
         from datasets import Dataset
         from datasets.utils.logging import disable_progress_bar
         from transformers import PrinterCallback
 
-        from persllm.training.guards import Guard, fallen
         from persllm.training.trainers import Watch, mend_head
 
         disable_progress_bar()
@@ -67,22 +106,50 @@ class Job:
         self.facts = {"samples": len(rows), "steps": steps, "tokens": sum(map(sum, lengths)), "real_tokens": share}
         method = self.settings.method if isinstance(self.settings, DpoSettings) else phase
         arguments = training_arguments(phase, self.settings, self.folder / "checkpoints", steps, seed)
+        plain = [{name: value for name, value in row.items() if name != "sample"} for row in rows]
+        plain = plain if method in ("sft", "dpo") else one_stage(plain)
         trainer = trainer_of(method)(
-            model=model, args=arguments, processing_class=tokenizer, train_dataset=Dataset.from_list(rows if method in ("sft", "dpo") else one_stage(rows)),
+            model=model, args=arguments, processing_class=tokenizer,
+            train_dataset=Dataset.from_list(filled_up(plain, self.settings.batch, tokenizer.pad_token_id)),
             peft_config=adapter_settings(model, tokenizer, self.settings.rank) if self.settings.adapter == "lora" else None,
         )  # fmt: skip
-        guard = Guard(self.settings.most_fall if isinstance(self.settings, DpoSettings) else 0.0)
+        trainer.names = [row.get("sample", "") for row in rows]
+        trainer.trouble = self.not_a_number
         trainer.remove_callback(PrinterCallback)
-        trainer.add_callback(Watch(self.made_with, progress))
-        trainer.add_callback(guard)
+        mark = checkpoints.Mark(made_with=self.made_with, spread=checkpoints.spread_of(trainer.accelerator), processes=processes())
+        trainer.add_callback(Watch(mark, progress))
         mend_head(trainer.model)
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", category=FutureWarning)
-            trainer.train(resume_from_checkpoint=self.last_checkpoint())
-        model = self.go_back(trainer, tokenizer, guard) if guard.stopped else trainer.accelerator.unwrap_model(trainer.model)
-        self.facts |= fallen(trainer.state.log_history, guard.most) if phase == "dpo" else {}
-        self.keep(model, tokenizer, trainer.state.log_history)
-        return self.dropped
+        return trainer
+
+    def not_a_number(self, what: str, step: int, names: Sequence[str]) -> TrainingError:
+        """The error for a loss, gradient or weight that is no number."""
+        names = list(dict.fromkeys(names[(step - 1) * self.settings.batch : step * self.settings.batch]))
+        found = checkpoints.complete(self.folder / "checkpoints", self.made_with)
+        return not_a_number(what, step, names, self.folder, found[-1] if found else None)
+
+    def last_checkpoint(self, accelerator: Any, progress: Progress) -> str | None:
+        """The newest complete checkpoint of this very training; torn and foreign ones are removed with a word.
+
+        TrainingError if the processes at hand cannot go on from it.
+        """
+        folder = self.folder / "checkpoints"
+        wait_for_all()
+        if rank() == 0:
+            for word in checkpoints.remove_others(folder, self.made_with):
+                noted(progress, word)
+        wait_for_all()
+        found = checkpoints.complete(folder, self.made_with)
+        if not found:
+            return None
+        checkpoints.check_spread(found[-1], checkpoints.spread_of(accelerator), processes())
+        return str(found[-1])
+
+    def trained(self, trainer: Any, tokenizer: Any, guard: Any) -> Any:
+        """The model that came out; None at every process but the first. Where the guard stopped, the last weights known to be good."""
+        if guard.stopped:
+            wait_for_all()
+            return self.go_back(trainer, tokenizer, guard) if rank() == 0 else None
+        return trainer.accelerator.unwrap_model(trainer.model) if processes() == 1 else self.brought_together(trainer)
 
     def go_back(self, trainer: Any, tokenizer: Any, guard: Any) -> Any:
         """The model with the last weights that are known to be good; as it was at the start if no checkpoint has such."""
@@ -90,9 +157,10 @@ class Job:
 
         from persllm.training.guards import proven
 
-        checkpoint = self.last_checkpoint(before=proven(trainer.state.log_history, guard.most))
-        self.facts |= {"stopped": guard.stopped, "kept_step": int(checkpoint.rpartition("-")[2]) if checkpoint else 0}
-        start = trainer.accelerator.unwrap_model(trainer.model).config._name_or_path
+        good = proven(trainer.state.log_history, guard.most)
+        found = [one for one in checkpoints.complete(self.folder / "checkpoints", self.made_with) if checkpoints.step_of(one) < good]
+        checkpoint, start = (str(found[-1]) if found else None), str(self.start)
+        self.facts |= {"stopped": guard.stopped, "kept_step": checkpoints.step_of(found[-1]) if found else 0}
         if self.settings.adapter == "full":
             return load_parts(checkpoint or start, "auto")[1]
         fresh = load_parts(start, "auto")[1]
@@ -100,33 +168,36 @@ class Job:
             return PeftModel.from_pretrained(fresh, checkpoint)
         return get_peft_model(fresh, adapter_settings(fresh, tokenizer, self.settings.rank))
 
-    def last_checkpoint(self, before: int | None = None) -> str | None:
-        """The newest complete checkpoint of this very training, or the newest before a step; torn and foreign ones are removed."""
-        from persllm.training.trainers import COMPLETE
-
-        found: list[tuple[int, Path]] = []
-        for checkpoint in (self.folder / "checkpoints").glob("checkpoint-*"):
-            mark = checkpoint / COMPLETE
-            if mark.is_file() and mark.read_text(encoding="utf-8") == self.made_with:
-                found.append((int(checkpoint.name.rpartition("-")[2]), checkpoint))
-            else:
-                shutil.rmtree(checkpoint, ignore_errors=True)
-        found = [one for one in found if before is None or one[0] < before]
-        return str(max(found)[1]) if found else None
-
     def keep(self, model: Any, tokenizer: Any, history: list[dict[str, Any]]) -> None:
         """Write adapter, model and curve, then the mark that the training is finished."""
-        if self.settings.adapter == "lora":
-            shutil.rmtree(self.folder / "adapter", ignore_errors=True)
-            model.save_pretrained(self.folder / "adapter", save_embedding_layers=False)
-            (self.folder / "adapter" / "README.md").unlink(missing_ok=True)
-            model = model.merge_and_unload()
-        model.__dict__.pop("forward", None)
-        save_whole(model, tokenizer, self.folder / "model")
-        replace_text(self.folder / "curve.jsonl", "".join(f"{json.dumps(point)}\n" for point in curve(history)))
-        dropped = [d.model_dump() for d in self.dropped]
-        replace_json(self.folder / "trained.json", {"made_with": self.made_with, "dropped": dropped, "facts": self.facts})
-        shutil.rmtree(self.folder / "checkpoints", ignore_errors=True)
+        if rank() == 0:
+            if self.settings.adapter == "lora":
+                shutil.rmtree(self.folder / "adapter", ignore_errors=True)
+                model.save_pretrained(self.folder / "adapter", save_embedding_layers=False)
+                (self.folder / "adapter" / "README.md").unlink(missing_ok=True)
+                model = model.merge_and_unload()
+            model.__dict__.pop("forward", None)
+            save_whole(model, tokenizer, self.folder / "model")
+            replace_text(self.folder / "curve.jsonl", "".join(f"{json.dumps(point)}\n" for point in curve(history)))
+            dropped = [d.model_dump() for d in self.dropped]
+            replace_json(self.folder / "trained.json", {"made_with": self.made_with, "dropped": dropped, "facts": self.facts})
+            shutil.rmtree(self.folder / "checkpoints", ignore_errors=True)
+            for name in (SAMPLES, JOB, TOLD):
+                (self.folder / name).unlink(missing_ok=True)
+        wait_for_all()
+
+    def brought_together(self, trainer: Any) -> Any:
+        """The trained model, read from what all processes wrote; None at every process but the first."""
+        written = self.folder / "checkpoints" / "trained"
+        trainer.save_model(str(written))
+        wait_for_all()
+        if rank() > 0:
+            return None
+        if self.settings.adapter == "full":
+            return load_parts(str(written), "auto")[1]
+        from peft import PeftModel
+
+        return PeftModel.from_pretrained(load_parts(str(self.start), "auto")[1], str(written), is_trainable=True)
 
 
 def trainer_of(method: str) -> Any:

@@ -13,6 +13,7 @@ from persllm.config import TrainingSettings
 from persllm.records import Conversation, PreferencePair, Request
 from persllm.rendering import answers_to_ids, prompts_to_ids
 from persllm.thought import language_of, written
+from persllm.training.world import from_all, own_share, processes
 
 Row = dict[str, Any]
 """A sample as TRL takes it: columns of token ids, and for pairs the likelihoods under the model before."""
@@ -45,19 +46,30 @@ def with_reference(reference: LocalModel, rows: Sequence[Row], batch: int, tail:
 
     `tail` weighs the tokens by which one answer is longer than the other, as TRL's `ld_alpha` does.
     """
-    filled = [dict(row) for row in rows]
-    for places in with_like_prompts([row["prompt_ids"] for row in rows], batch):
-        prompts = [rows[p]["prompt_ids"] for p in places]
-        shared = [min(len(rows[p]["chosen_ids"]), len(rows[p]["rejected_ids"])) for p in places]
+    filled = [dict(row) for row in own_share(rows)]
+    for places in with_like_prompts([row["prompt_ids"] for row in filled], batch):
+        prompts = [filled[p]["prompt_ids"] for p in places]
+        shared = [min(len(filled[p]["chosen_ids"]), len(filled[p]["rejected_ids"])) for p in places]
         for side in ("chosen", "rejected"):
-            answers = [rows[p][f"{side}_ids"] for p in places]
+            answers = [filled[p][f"{side}_ids"] for p in places]
             totals = reference.score(prompts, answers)
             if tail is not None:
                 heads = reference.score(prompts, [answer[:length] for answer, length in zip(answers, shared, strict=True)])
                 totals = [head + tail * (total - head) for head, total in zip(heads, totals, strict=True)]
             for place, total in zip(places, totals, strict=True):
                 filled[place][f"ref_{side}_logps"] = total
-    return filled
+    return from_all(filled, len(rows))
+
+
+def filled_up(rows: list[Row], batch: int, padding: int | None) -> list[Row]:
+    """Rows whose last batch is whole where several processes share it: SFT gets rows without a label, which count nothing.
+
+    Pairs have no such row; Accelerate repeats the first ones for the processes that would have none.
+    """
+    missing = -len(rows) % batch
+    if processes() == 1 or not missing or "labels" not in rows[0]:
+        return rows
+    return rows + [{"input_ids": [padding or 0] * 2, "labels": [-100] * 2}] * missing
 
 
 def one_stage(rows: Sequence[Row]) -> list[Row]:

@@ -5,7 +5,9 @@ again, so a run that goes on from a checkpoint sees what it would have seen. On 
 a batch; `compact_head` scores the answers alone, with the same results. Nothing is sent anywhere.
 """
 
+import math
 import types
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +17,21 @@ from trl import DPOTrainer, SFTTrainer
 from trl.trainer.utils import FusedCausalLMOutput
 
 from persllm.errors import TrainingError
-from persllm.store import Progress, replace_text
+from persllm.store import Progress, noted
+from persllm.training.checkpoints import Mark, all_numbers, write_mark
+from persllm.training.world import wait_for_all
 
-COMPLETE = "complete"
-"""The file that is written last into a checkpoint; it holds what the checkpoint was made with."""
 HEAD_SCALES = ("final_logit_softcapping", "logit_scale", "output_multiplier", "lm_head_multiplier", "logits_scaling")
 """Settings by which some architectures change the logits after the head; TRL's own head knows them."""
 
 
 class Careful:
-    """What both trainers do otherwise: no telemetry, no model cards, a stop at a loss that is no number."""
+    """What both trainers do otherwise: no telemetry, no model cards, a stop at a loss or gradient that is no number."""
+
+    names: Sequence[str] = ()
+    """The sample behind each row."""
+    trouble: Callable[[str, int, Sequence[str]], TrainingError]
+    """Makes the error for (what is no number, step, names)."""
 
     def _send_telemetry(self) -> None:
         """Nothing leaves the machine."""
@@ -41,10 +48,15 @@ class Careful:
         result = super().compute_loss(*args, **kwargs)
         loss = result[0] if isinstance(result, tuple) else result
         if not torch.isfinite(loss):
-            raise TrainingError(
-                f"step {self.state.global_step + 1}: the loss is not a number. Lower learning_rate, raise warmup, or look at the samples."
-            )
+            raise self.trouble("loss", self.state.global_step + 1, self.names)
         return result
+
+    def _clip_grad_norm(self, model: Any) -> Any:
+        """The length of the gradient before it is shortened; TrainingError if it is no number, before it reaches the weights."""
+        norm = super()._clip_grad_norm(model)
+        if norm is not None and not math.isfinite(float(norm)) and not self.args.fp16:
+            raise self.trouble("gradient", self.state.global_step + 1, self.names)
+        return norm
 
 
 class Tuner(Careful, SFTTrainer):
@@ -72,17 +84,23 @@ class Preferrer(Careful, DPOTrainer):
 class Watch(TrainerCallback):
     """Tells how far the training is, and marks a checkpoint complete when all of it is on the disk."""
 
-    def __init__(self, made_with: str, progress: Progress):
-        self.made_with, self.progress = made_with, progress
+    def __init__(self, mark: Mark, progress: Progress):
+        self.mark, self.progress = mark, progress
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Report the step."""
         self.progress(state.global_step, state.max_steps)
 
-    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Mark the checkpoint."""
-        if state.is_world_process_zero:
-            replace_text(Path(args.output_dir) / f"checkpoint-{state.global_step}" / COMPLETE, self.made_with)
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
+        """Report the loss."""
+        if logs and "loss" in logs:
+            noted(self.progress, f"loss {float(logs['loss']):.3f}")
+
+    def on_save(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
+        """Mark the checkpoint, unless a weight is no number: the next step says so."""
+        wait_for_all()
+        if state.is_world_process_zero and all_numbers(model):
+            write_mark(Path(args.output_dir) / f"checkpoint-{state.global_step}", self.mark)
 
 
 def mend_head(model: Any) -> None:

@@ -1,0 +1,52 @@
+"""What goes wrong in a training, in words that say which setting to change."""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from persllm.config import TrainingSettings
+from persllm.errors import TrainingError
+from persllm.store import replace_json
+
+NAMED = 4
+"""Samples named in a message; the file holds all."""
+NO_MEMORY = ("DefaultCPUAllocator", "not enough memory", "out of memory", "can't allocate memory", "Cannot allocate memory", "bad alloc")
+"""How Torch says that there is no memory, where it has no error of its own for it."""
+
+
+def is_memory(error: BaseException) -> bool:
+    """Whether memory was wanting: a GPU's or the machine's."""
+    return isinstance(error, MemoryError) or (any(words in str(error) for words in NO_MEMORY) and isinstance(error, RuntimeError | OSError))
+
+
+@contextlib.contextmanager
+def memory_trouble(phase: str, settings: TrainingSettings, folder: Path, at_once: int, longest: int) -> Iterator[None]:
+    """Turn a want of memory into a TrainingError that says what to lower."""
+    try:
+        yield
+    except (MemoryError, RuntimeError, OSError) as error:
+        if not is_memory(error):
+            raise
+        detail = str(error).strip().split("\n")[0][:160] or "MemoryError"
+        raise TrainingError(f"{folder}: out of memory ({detail}). {ways_on(phase, settings, at_once, longest)}") from None
+
+
+def ways_on(phase: str, settings: TrainingSettings, at_once: int, longest: int) -> str:
+    """What to lower, the cheapest first."""
+    ways = [f"{phase}.micro_batch={max(1, at_once // 2)} (now {at_once} samples at once; the result stays the same)"] if at_once > 1 else []
+    ways.append(f"{phase}.max_length below {longest}, the longest sample in tokens (longer ones are dropped and counted)")
+    if settings.adapter == "full":
+        ways.append(f"{phase}.adapter=lora")
+    return f"Ways on, each with --set: {'; '.join(ways)}; or spread the weights with --launch fsdp2. Complete checkpoints are kept."
+
+
+def not_a_number(what: str, step: int, names: Sequence[str], folder: Path, checkpoint: Path | None) -> TrainingError:
+    """The error for a loss or gradient that is no number; the samples of the step are in `not-a-number.json`."""
+    file = folder / "not-a-number.json"
+    replace_json(file, {"step": step, "what": what, "samples": list(names)})
+    shown = ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
+    kept = f"The last good checkpoint is kept: {checkpoint}" if checkpoint else "There was no checkpoint yet"
+    return TrainingError(
+        f"{folder}: step {step}: the {what} is not a number, on the samples {shown} ({file}). {kept}. "
+        "Lower learning_rate, raise warmup, or look at these samples: persllm show RUN --trace ID."
+    )
