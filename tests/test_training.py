@@ -169,7 +169,7 @@ def test_the_reference_of_dpo_is_the_whole_sft_model(base: Path, tied_lora: Path
     prefer(base, tied_lora, colour_pairs(), still, tmp_path / "dpo", threads=1)
     curve = [json.loads(line) for line in (tmp_path / "dpo" / "curve.jsonl").read_text().splitlines()]
     assert [point["margin"] for point in curve] == pytest.approx([0.0] * len(curve), abs=1e-4)
-    assert set(curve[0]) == {"step", "loss", "margin", "accuracy", "chosen", "rejected"}
+    assert set(curve[0]) == {"step", "loss", "margin", "accuracy", "chosen", "rejected", "fall"}
     pairs = colour_pairs()
     asked = [Request(messages=pair.prompt, persona="ada", stage=pair.stage) for pair in pairs]
     own = LocalModel.load(tied_lora / "model", threads=1).log_likelihoods(asked, [pair.chosen.content for pair in pairs])
