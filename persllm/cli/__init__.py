@@ -10,7 +10,21 @@ from typing import NoReturn
 
 import typer
 
-from persllm.cli import auditing, exports, improve, judging, laboratory, meeting, persona, runs, scales, serving, studying, talk
+from persllm.cli import (
+    attacking,
+    auditing,
+    exports,
+    improve,
+    judging,
+    laboratory,
+    meeting,
+    persona,
+    runs,
+    scales,
+    serving,
+    studying,
+    talk,
+)
 from persllm.errors import PersllmError
 
 VERBS = (
@@ -26,6 +40,7 @@ VERBS = (
     runs.report,
     auditing.audit,
     judging.judge,
+    attacking.attack,
     scales.scales,
     talk.chat,
     improve.improve,
