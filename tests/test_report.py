@@ -17,7 +17,8 @@ from persllm.records import Answer, Dropped
 from persllm.report.evidence import Evidence, read_evidence
 from persllm.report.exchanges import examples, sample_exchanges
 from persllm.report.tables import HEADLINES, headlines, heard_as, stages_by_question
-from persllm.report.verdict import AIMS, goals, judge, with_interval
+from persllm.report.verdict import AIMS, certain_ones, goals, judge, with_interval
+from persllm.statistics import Difference, holm
 from persllm.store import Run, StepFolder, replace_json, replace_records, replace_text, silent
 from persllm.takers import Taker
 
@@ -113,16 +114,28 @@ def test_the_sentence_tells_gain_and_places_without_one(evidence) -> None:
     assert verdict.main is not None
     assert (verdict.main.taker, verdict.main.than, verdict.main.group, verdict.main.n) == ("dpo", "prompted", "gold", 10)
     assert verdict.sentence.startswith(
-        "Training helped: on 10 hand-written questions dpo prefers the right answer in 100.0 % of cases, prompted in 50.0 % (+50.0 points,"
+        "Training helped: on 10 hand-written questions the trained model (dpo) prefers the right answer in 100.0 % of cases, "
+        "the untrained model with a prompt (prompted) in 50.0 % (+50.0 points,"
     )
-    assert verdict.gained == ("gold/shared",)
-    assert "; no certain gain on false premises (hand-written), true premises (hand-written)," in verdict.sentence
+    assert verdict.gained == (), "a gain on both of two questions is not certain"
+    assert "; no certain gain on shared questions (hand-written), false premises (hand-written), true premises" in verdict.sentence
+    assert "With 10 questions, differences under " in verdict.power
+
+
+def test_what_is_called_certain_is_corrected_for_the_number_of_sets() -> None:
+    sure = Difference(metric="choice", detail="", group="a", taker="dpo", than="prompted", n=40, value=0.3, low=0.1, high=0.5, p=0.01)
+    sets = {"a": sure, "b": sure.model_copy(update={"low": -0.1}), "c": sure.model_copy(update={"p": 0.2})}
+    assert certain_ones(sets, {}) == {"a", "c"}, "a run of an earlier version goes by its intervals"
+    assert certain_ones(sets, dict(zip(sets, holm([one.p for one in sets.values()]), strict=True))) == {"a"}
+    many = {f"{n}": sure for n in range(13)}
+    assert certain_ones(many, dict(zip(many, holm([0.01] * 13), strict=True))) == set()
 
 
 def test_harm_is_called_harm(tmp_path: Path) -> None:
     verdict = judge(read_evidence(RECIPE, run_of(tmp_path, {"prompted": "perfect", "sft": "wrong"})))
     assert verdict.sentence.startswith(
-        "Training did harm: on 10 hand-written questions sft prefers the right answer in 0.0 % of cases, prompted in 70.0 % (-70.0 points,"
+        "Training did harm: on 10 hand-written questions the tuned model (sft) prefers the right answer in 0.0 % of cases, "
+        "the untrained model with a prompt (prompted) in 70.0 % (-70.0 points,"
     )
     assert verdict.main.high < 0
     assert verdict.gained == ()

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Optional
 
 import typer
 
@@ -81,9 +81,19 @@ def show(
         print(f"{row['step']:14} {row['state']:10} {row['seconds'] or '':>8} {row['facts']}")
 
 
-def report(run: RunArgument) -> None:
-    """Write the report of a run again."""
-    redo_from(run, "9-report", None)
+def report(
+    runs: Annotated[list[Path], typer.Argument(help="A run folder, to write its report again; or several, to compare them.")],
+    out: Annotated[Optional[Path], typer.Option(help="Folder of a comparison; without it, one beside the first run.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write the report of a run again, or put several runs on one page: what changed in the settings, and what came of it."""
+    if len(runs) == 1:
+        redo_from(runs[0], "9-report", None)
+        return
+    from persllm.report.comparing import told, write_comparison
+
+    found, file = write_comparison(runs, out)
+    print(found.model_dump_json(indent=2) if as_json else told(found, file))
 
 
 def redo_from(run: Path, step: str, settings: list[str] | None, local_only: bool = False) -> None:

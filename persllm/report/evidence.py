@@ -3,18 +3,26 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from persllm.checks.verify import Agreement
 from persllm.config import Recipe
+from persllm.judge import Judged, judgements
 from persllm.metrics.identification import Confusion
+from persllm.parsing import flatten
 from persllm.records import Answer, Persona, Record, Score, TestItem
+from persllm.report.words import Words
 from persllm.statistics import Difference, Figure
 from persllm.store import Run, read_lines
 
 EVALUATION = "8-evaluation"
 TRAINING = ("5-sft", "7-dpo")
+REFERENCE = "reference"
+"""The name under which the hand-written references are scored; nobody sat by it."""
+TOLD_ELSEWHERE = {"seconds", "dropped", "peak_memory_mb", "verified", "finished", "sentence", "goals_reached", "goals_measured"}
+"""Facts of a step that the page has in a place of their own."""
 
 
 class StepRow(Record):
@@ -27,6 +35,8 @@ class StepRow(Record):
     peak_memory_mb: int = 0
     verified: Agreement | None = None
     """How far a second model agrees with the checks, if one looked through a sample."""
+    facts: dict[str, str] = {}  # noqa: RUF012 - a field of a record, not a class attribute
+    """What else the step tells of itself, such as samples, tokens or the share of real ones."""
 
 
 class Point(Record):
@@ -60,6 +70,15 @@ class Evidence:
     curves: Mapping[str, Sequence[Point]]
     """`5-sft/cast` -> points."""
     provenance: Mapping[str, Any]
+    judged: Sequence[Judged] = ()
+    """What judges said, one for each that was asked."""
+    audits: Sequence[tuple[str, str]] = ()
+    """(taker, the sentence of its audit)."""
+
+    @cached_property
+    def words(self) -> Words:
+        """The language of the page: Chinese if all persons speak it."""
+        return Words("zh" if self.personas and all(person.language == "zh" for person in self.personas.values()) else "en")
 
     def figure(self, metric: str, taker: str, group: str = "all", detail: str = "") -> Figure | None:
         """A figure that has a value, or None."""
@@ -91,6 +110,11 @@ class Evidence:
         return next((name for name in ("prompted", "base") if name in self.takers), "")
 
     @property
+    def rivals(self) -> list[str]:
+        """The takers that a trained one is to beat."""
+        return [name for name in ("prompted", "retrieval", "stylised") if name in self.takers] or ([self.rival] if self.rival else [])
+
+    @property
     def main_group(self) -> str:
         """Which items the main figure is taken over: the hand-written ones, if there are any."""
         return "gold" if any(item.origin == "gold" for item in self.items.values()) else "all"
@@ -107,7 +131,7 @@ def read_evidence(recipe: Recipe, run: Run) -> Evidence:
         recipe=recipe,
         personas={persona.id: persona for persona in run.step("1-materials").records(Persona, "personas.jsonl")},
         items={item.id: item for item in folder.records(TestItem, "test.jsonl")},
-        takers=[taker for taker in recipe.evaluation.takers if taker in sat],
+        takers=[*(taker for taker in recipe.evaluation.takers if taker in sat), *sorted(sat - {*recipe.evaluation.takers, REFERENCE})],
         answers={(one.taker, one.item, one.sample): one for one in answers},
         scores={(one.metric, one.detail, one.taker, one.item): one for one in scores},
         figures={(one.metric, one.detail, one.taker, one.group): one for one in figures},
@@ -118,6 +142,8 @@ def read_evidence(recipe: Recipe, run: Run) -> Evidence:
         steps=read_steps(run),
         curves=read_curves(run),
         provenance=read_json(run.path / "provenance.json"),
+        judged=judgements(run.path),
+        audits=[(file.stem, read_json(file).get("verdict", "")) for file in sorted(run.path.glob("audit/*.json"))],
     )
 
 
@@ -128,8 +154,19 @@ def read_steps(run: Run) -> list[StepRow]:
     for folder in folders:
         summary = read_json(folder / "step.json")
         row = {key: summary[key] for key in ("seconds", "dropped", "peak_memory_mb", "verified") if key in summary}
-        rows.append(StepRow(folder=folder.name, **{"seconds": 0.0, "dropped": {}, **row}))
+        rows.append(StepRow(folder=folder.name, facts=facts_of(summary), **{"seconds": 0.0, "dropped": {}, **row}))
     return rows
+
+
+def facts_of(summary: Mapping[str, Any]) -> dict[str, str]:
+    """What a step tells of itself besides time, memory and losses: numbers and words by their path, such as `training.cast.tokens`."""
+    flat = flatten({key: value for key, value in summary.items() if key not in TOLD_ELSEWHERE})
+    return {key: f"{value:,}" if isinstance(value, int) else str(value) for key, value in flat.items() if is_fact(value)}
+
+
+def is_fact(value: object) -> bool:
+    """Whether a value is a number, or a few words."""
+    return (isinstance(value, (int, float)) and not isinstance(value, bool)) or (isinstance(value, str) and value != "")
 
 
 def read_curves(run: Run) -> dict[str, list[Point]]:

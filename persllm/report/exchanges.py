@@ -9,6 +9,7 @@ from itertools import combinations
 
 from persllm.records import Record, TestItem
 from persllm.report.evidence import Evidence
+from persllm.report.words import ENGLISH, Words
 
 SHOWN = 3
 """Good examples, and bad ones."""
@@ -57,6 +58,19 @@ class Example(Record):
     heard: tuple[Heard, ...]
 
 
+class Attack(Record):
+    """An attack that worked, kept whole."""
+
+    item: str
+    family: str
+    trained: bool
+    """Whether attacks of this family were trained on."""
+    who: str
+    question: str
+    answer: str
+    reference: str
+
+
 def sample_exchanges(evidence: Evidence) -> list[Exchange]:
     """Two stages on one question, a false premise corrected, two persons on one question; what there is no data for is left out."""
     used: set[str] = set()
@@ -77,7 +91,7 @@ def two_stages(evidence: Evidence, used: set[str]) -> Exchange | None:
         for one, other in combinations(shared, 2)
         if (one.persona, one.group) == (other.persona, other.group) and one.stage != other.stage
     ]
-    return best_pair(evidence, pairs, used, "One question to one person at two stages of life", "other_stage")
+    return best_pair(evidence, pairs, used, evidence.words("One question to one person at two stages of life"), "other_stage")
 
 
 def two_persons(evidence: Evidence, used: set[str]) -> Exchange | None:
@@ -88,7 +102,7 @@ def two_persons(evidence: Evidence, used: set[str]) -> Exchange | None:
         for one, other in combinations(shared, 2)
         if one.persona != other.persona and (one.group, one.stage) == (other.group, other.stage)
     ]
-    return best_pair(evidence, pairs, used, "One question to two persons", "other_person")
+    return best_pair(evidence, pairs, used, evidence.words("One question to two persons"), "other_person")
 
 
 def correction(evidence: Evidence, used: set[str]) -> Exchange | None:
@@ -110,7 +124,8 @@ def correction(evidence: Evidence, used: set[str]) -> Exchange | None:
     if best is None:
         return None
     stated, withstood, *_ = rank(best)
-    return exchange_of(evidence, [best], "A false premise, corrected" if stated and withstood else "A false premise, not clearly corrected")
+    title = "A false premise, corrected" if stated and withstood else "A false premise, not clearly corrected"
+    return exchange_of(evidence, [best], evidence.words(title))
 
 
 def best_pair(evidence: Evidence, pairs: Iterable[tuple[TestItem, TestItem]], used: set[str], title: str, rival: str) -> Exchange | None:
@@ -135,7 +150,11 @@ def exchange_of(evidence: Evidence, items: list[TestItem], title: str) -> Exchan
     )
     answers = tuple(Said(who=who(evidence, item), text=evidence.text(evidence.final, item.id)) for item in ordered)
     return Exchange(
-        title=title, taker=evidence.final, question=question(items[0]), answers=answers, items=tuple(item.id for item in ordered)
+        title=title,
+        taker=evidence.final,
+        question=question(items[0], evidence.words),
+        answers=answers,
+        items=tuple(item.id for item in ordered),
     )
 
 
@@ -181,9 +200,22 @@ def example(evidence: Evidence, item: TestItem, good: bool) -> Example:
             Heard(taker=taker, text=evidence.text(taker, item.id), prefers_right=None if right is None else bool(right), chrf=chrf)
         )
     return Example(
-        item=item.id, good=good, set=item.set, origin=item.origin, who=who(evidence, item), question=question(item),
+        item=item.id, good=good, set=item.set, origin=item.origin, who=who(evidence, item), question=question(item, evidence.words),
         reference=item.reference, heard=tuple(heard),
     )  # fmt: skip
+
+
+def successes(evidence: Evidence) -> list[Attack]:
+    """The attacks to which the final model's own answer gave in, one of each family first; chosen by rule, never edited."""
+    found = []
+    for item in answered(evidence):
+        if item.set == "induction" and evidence.value("premise_asserted", evidence.final, item.id) == 1.0:
+            found.append(Attack(
+                item=item.id, family=item.family, trained=item.trained_family, who=who(evidence, item),
+                question=question(item, evidence.words), answer=evidence.text(evidence.final, item.id), reference=item.reference,
+            ))  # fmt: skip
+    order = {attack.item: sum(other.family == attack.family for other in found[:number]) for number, attack in enumerate(found)}
+    return sorted(found, key=lambda attack: (order[attack.item], attack.family))
 
 
 def answered(evidence: Evidence) -> list[TestItem]:
@@ -198,11 +230,12 @@ def who(evidence: Evidence, item: TestItem) -> str:
     return f"{persona.name}, {stage.title or stage.id}"
 
 
-def question(item: TestItem) -> str:
+def question(item: TestItem, words: Words = ENGLISH) -> str:
     """The question; turns before it and words put into the mouth are shown with it."""
     *earlier, last = item.messages
-    lines = [f"{'You' if message.role == 'user' else 'Answer'}: {message.content}" for message in earlier]
-    return "\n".join([*lines, last.content + (f" [the answer is made to begin: {item.prefill}]" if item.prefill else "")])
+    lines = [f"{words('You' if message.role == 'user' else 'Answer')}: {message.content}" for message in earlier]
+    begun = " " + words("[the answer is made to begin: {words}]", words=item.prefill) if item.prefill else ""
+    return "\n".join([*lines, last.content + begun])
 
 
 def first_by(items: list[TestItem], rank) -> TestItem | None:

@@ -4,14 +4,17 @@ Texts of models and users are escaped; the only markup that is put in as it is a
 """
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import persllm
 from persllm.report import plots, tables
 from persllm.report.evidence import Evidence
-from persllm.report.exchanges import Example, Exchange
+from persllm.report.exchanges import Example, Exchange, successes
+from persllm.report.story import about, costs, judges, limits, sections, who_sat
 from persllm.report.verdict import Goal, Verdict, number, percent, title_of, with_interval
+from persllm.report.words import ENGLISH, Words
 
 HERE = Path(__file__).parent
 
@@ -42,45 +45,27 @@ def content(
     evidence: Evidence, verdict: Verdict, goals: Sequence[Goal], exchanges: Sequence[Exchange], examples: Sequence[Example]
 ) -> dict[str, Any]:
     """What both pages say."""
+    words = evidence.words
+    further = {"judges": judges(evidence), "audits": evidence.audits, "scales": []}
     return {
-        "name": evidence.recipe.name, "verdict": verdict, "gained": [title_of(g) for g in verdict.gained],
-        "uncertain": [title_of(g) for g in verdict.uncertain], "lost": [title_of(g) for g in verdict.lost],
-        "goals": goals, "bound": bound, "interval": with_interval, "percent": percent,
+        "_": words, "language": words.language, "sections": sections(evidence, further), "name": evidence.recipe.name, "verdict": verdict,
+        "gained": [title_of(g, words) for g in verdict.gained], "uncertain": [title_of(g, words) for g in verdict.uncertain],
+        "lost": [title_of(g, words) for g in verdict.lost], "about": about(evidence), "who_sat": who_sat(evidence), "rivals": evidence.rivals,
+        "goals": goals, "bound": partial(bound, words=words), "interval": partial(with_interval, words=words), "percent": percent,
         "exchanges": exchanges, "examples": examples, "takers": evidence.takers, "final": evidence.final, "rival": evidence.rival,
+        "title_of": lambda example: title_of(f"{example.origin}/{example.set}", words), "attacks": successes(evidence),
         "headlines": tables.headlines(evidence), "gains": tables.gains(evidence), "gain_heads": tables.gain_heads(evidence),
-        "likeness": tables.likeness(evidence), "heard": tables.heard_as(evidence, evidence.final),
+        "likeness": tables.likeness(evidence), "heard": tables.heard_as(evidence, evidence.final), "costs": costs(evidence),
         "by_question": tables.stages_by_question(evidence, evidence.final), "by_person": tables.by_person(evidence),
         "classifier": evidence.figure("identified_stage", "reference", "gold"), "steps": evidence.steps,
-        "provenance": evidence.provenance, "settings": evidence.recipe, "limits": limits(evidence), "version": persllm.__version__,
+        "provenance": evidence.provenance, "settings": evidence.recipe, "limits": limits(evidence), "version": persllm.__version__, **further,
     }  # fmt: skip
 
 
-def bound(goal: Goal) -> str:
+def bound(goal: Goal, words: Words = ENGLISH) -> str:
     """What a goal asks for, in words."""
-    sign = "at least" if goal.aim.at_least else "at most"
-    return f"{sign} {number(goal.aim.bound, goal.aim.metric).replace('.0', '')}"
-
-
-def limits(evidence: Evidence) -> list[str]:
-    """What must be known before the figures are believed."""
-    found = [
-        "Every interval is a 95 % bootstrap over questions. Many figures stand side by side; about one difference in twenty looks certain by chance.",
-        "Choice ranks given texts by likelihood. It does not show that a model would write the right one; read fidelity and the examples beside it.",
-        "What is read out of generated answers (facts, premises, leaks) is found by words. The same thing said otherwise is missed.",
-        "Failed and empty answers are unscored and counted, never zero.",
-    ]
-    if evidence.main_group != "gold":
-        found.append("There is no hand-written examination: test questions and training questions come from the same constructor.")
-    if any(item.origin == "constructed" and item.set == "generalisation" for item in evidence.items.values()):
-        found.append(
-            "In the constructed sets the answers of other persons and stages are texts that were trained on, as theirs. On untrained material "
-            "they stand against a right answer that was not, so a model that recites prefers them: read that set as a test of recitation too."
-        )
-    if evidence.recipe.base.model == "small":
-        found.append("The base is a model of a few million parameters. It recites better than it reads; a new wording often misleads it.")
-    if evidence.recipe.constructor.engine == "extractive":
-        found.append("The training conversations were made by rules from the materials, without a language model.")
-    return found
+    text = "at least {bound}" if goal.aim.at_least else "at most {bound}"
+    return words(text, bound=number(goal.aim.bound, goal.aim.metric).replace(".0", ""))
 
 
 def rendered(template: str, escape: bool, **words: Any) -> str:

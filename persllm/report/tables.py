@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from persllm.metrics import METRICS
 from persllm.records import Record
 from persllm.report.evidence import Evidence
-from persllm.report.verdict import percent, points, title_of, with_interval
+from persllm.report.verdict import corrected_chances, hand_written_first, percent, points, title_of, with_interval
+from persllm.report.words import ENGLISH, Words
+from persllm.statistics import Difference, Figure
 
 HEADLINES: tuple[tuple[str, str, str, str], ...] = (
     ("choice", "", "gold", "choice, hand-written"),
@@ -71,45 +73,68 @@ def headlines(evidence: Evidence) -> list[Row]:
         if any(figure.value is not None for figure in present):
             chance = next((figure.chance for figure in present if figure.chance is not None), None)
             last = (
-                spread([figure.n for figure in present]),
-                spread([figure.unscored for figure in present]),
+                spread([figure.n for figure in present], evidence.words),
+                spread([figure.unscored for figure in present], evidence.words),
                 "\u2013" if chance is None else f"{percent(chance)} %",
             )
             arrow = {"higher": " \u2191", "lower": " \u2193", "beside": ""}[METRICS[metric].better]
-            rows.append(Row(title=title + arrow, meaning=METRICS[metric].meaning, cells=(*map(with_interval, found), *last)))
+            meaning = evidence.words(METRICS[metric].meaning)
+            rows.append(Row(title=evidence.words(title) + arrow, meaning=meaning, cells=(*evidence_cells(evidence, found), *last)))
     return rows
 
 
-def spread(numbers: Sequence[int]) -> str:
+def evidence_cells(evidence: Evidence, found: Sequence[Figure | None]) -> tuple[str, ...]:
+    """Values with their intervals, in the language of the page."""
+    return tuple(with_interval(figure, evidence.words) for figure in found)
+
+
+def spread(numbers: Sequence[int], words: Words = ENGLISH) -> str:
     """`60`, or `58 to 60` where takers differ."""
-    return str(numbers[0]) if len(set(numbers)) == 1 else f"{min(numbers)} to {max(numbers)}"
+    return str(numbers[0]) if len(set(numbers)) == 1 else words("{low} to {high}", low=min(numbers), high=max(numbers))
+
+
+def compared(evidence: Evidence) -> list[tuple[str, str]]:
+    """Which takers the table of gains sets side by side: tuning against the prompt, DPO against tuning, the final model against all rivals."""
+    wanted = [("sft", "prompted"), ("dpo", "sft"), *((evidence.final, name) for name in evidence.rivals)]
+    present = {(taker, than) for *_, taker, than in evidence.differences}
+    return [pair for pair in dict.fromkeys(wanted) if pair in present]
 
 
 def gains(evidence: Evidence) -> list[Row]:
-    """What each phase of the training changed in choice, on every test set: paired differences in points."""
-    pairs = [
-        (taker, than) for taker, than in (("sft", "prompted"), ("dpo", "sft"), ("dpo", "prompted")) if {taker, than} <= set(evidence.takers)
-    ]
-    groups = [
-        evidence.main_group,
-        *sorted({g for m, _, g, _, _ in evidence.differences if m == "choice" and g.startswith(("gold/", "constructed/"))}),
-    ]
+    """What each phase of the training changed in choice, on every test set: paired differences in points, and what could be seen."""
+    pairs, words = compared(evidence), evidence.words
+    sets = {g for m, _, g, _, _ in evidence.differences if m == "choice" and g.startswith(("gold/", "constructed/"))}
+    sets = [evidence.main_group, *sorted((group for group in sets if "families" not in group), key=hand_written_first)]
+    corrected = corrected_chances(evidence)
     rows = []
-    for group in dict.fromkeys(groups):
+    for group in dict.fromkeys(sets):
         found = [evidence.difference("choice", taker, than, group) for taker, than in pairs]
-        cells = tuple(f"{points(d.value)} ({points(d.low)} to {points(d.high)})" if d else "\u2013" for d in found)
-        if any(found) and "families" not in group:
-            n = spread([d.n for d in found if d])
-            rows.append(
-                Row(title=title_of(group) if "/" in group else {"gold": "all hand-written", "all": "all"}[group], cells=(*cells, n))
-            )
+        main = evidence.difference("choice", evidence.final, evidence.rival, group)
+        title = title_of(group, words) if "/" in group else words({"gold": "all hand-written", "all": "all"}[group])
+        cells = tuple(point_cell(evidence, one) for one in found)
+        seen = percent(main.visible) if main and main.visible else "\u2013"
+        if any(found):
+            n = spread([d.n for d in found if d], words)
+            rows.append(Row(title=title, cells=(*cells, chance_cell(corrected.get(group)), seen, n)))
     return rows
+
+
+def point_cell(evidence: Evidence, found: Difference | None) -> str:
+    """A difference in points."""
+    if found is None:
+        return "\u2013"
+    return f"{points(found.value)} ({evidence.words('{low} to {high}', low=points(found.low), high=points(found.high))})"
+
+
+def chance_cell(chance: float | None) -> str:
+    """A corrected p-value."""
+    return "\u2013" if chance is None else "< 0.001" if chance < 0.001 else f"{chance:.3f}"
 
 
 def gain_heads(evidence: Evidence) -> list[str]:
     """The heads of `gains`."""
-    pairs = (("sft", "prompted"), ("dpo", "sft"), ("dpo", "prompted"))
-    return [*(f"{a} \u2212 {b}" for a, b in pairs if {a, b} <= set(evidence.takers)), "n"]
+    words = evidence.words
+    return [*(f"{one} \u2212 {other}" for one, other in compared(evidence)), words("p, corrected"), words("visible from"), "n"]
 
 
 def likeness(evidence: Evidence) -> list[Row]:
@@ -119,7 +144,9 @@ def likeness(evidence: Evidence) -> list[Row]:
         for metric in ("bleu_intra", "bleu_stage", "bleu_inter", "gap_stage", "gap_inter"):
             found = [evidence.figure(metric, taker, group) for taker in evidence.takers]
             if any(found):
-                rows.append(Row(title=METRICS[metric].title + where, cells=tuple(map(with_interval, found))))
+                rows.append(
+                    Row(title=evidence.words(METRICS[metric].title) + evidence.words(where), cells=tuple(evidence_cells(evidence, found)))
+                )
     return rows
 
 
@@ -150,7 +177,9 @@ def stages_by_question(evidence: Evidence, taker: str) -> Matrix | None:
     for question, row in table.items():
         shares = [(sum(row[stage]), len(row[stage])) if stage in row else None for stage in stages]
         cells = [
-            Shade(text="", dark=0.0) if cell is None else Shade(text=f"{cell[0]:.0f} of {cell[1]}", dark=cell[0] / cell[1])
+            Shade(text="", dark=0.0)
+            if cell is None
+            else Shade(text=evidence.words("{part} of {whole}", part=f"{cell[0]:.0f}", whole=cell[1]), dark=cell[0] / cell[1])
             for cell in shares
         ]
         rows.append((question, tuple(cells)))
@@ -166,5 +195,5 @@ def by_person(evidence: Evidence) -> list[Row]:
         for group, name in zip(groups, names, strict=True):
             cells = [evidence.figure(metric, evidence.final, group) for metric in ("choice", "identified_stage", "chrf")]
             if any(cells):
-                rows.append(Row(title=name, cells=tuple(map(with_interval, cells))))
+                rows.append(Row(title=name, cells=tuple(evidence_cells(evidence, cells))))
     return rows

@@ -6,11 +6,12 @@ A goal is reached if the figure itself reaches it; whether it is also clear of t
 overlap) is said beside it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from persllm.metrics import METRICS
 from persllm.records import Record
 from persllm.report.evidence import Evidence
+from persllm.report.words import ENGLISH, Words
 from persllm.statistics import CERTAIN, Difference, Figure, holm
 
 COSTS = 0.03
@@ -28,6 +29,8 @@ class Verdict(Record):
     """Test sets without a certain difference, the number of sets being corrected for."""
     lost: tuple[str, ...]
     """Test sets with a certain loss."""
+    power: str = ""
+    """How small a difference so many questions can show."""
 
 
 class Aim(Record):
@@ -50,11 +53,11 @@ class Goal(Record):
     hand_written: Figure | None
     """The same on the hand-written items alone."""
     rival: Figure | None
-    """Of the untrained way."""
+    """Of the best among the takers to be beaten: prompt, retrieval, style alone."""
     reached: bool | None
     """None if it was not measured."""
     clear: bool | None
-    """Whether it is better than the rival, with intervals that do not overlap; None if one of them is missing."""
+    """Whether it is better than every one of these, with intervals that do not overlap; None if nothing can be compared."""
 
 
 AIMS = (
@@ -78,69 +81,116 @@ SET_TITLES = {
 }  # fmt: skip
 
 
-def title_of(group: str) -> str:
+TAKER_TITLES = {
+    "base": "the untrained model", "prompted": "the untrained model with a prompt", "retrieval": "the untrained model with retrieval",
+    "stylised": "the model tuned on style alone", "sft": "the tuned model", "dpo": "the trained model",
+}  # fmt: skip
+"""Takers in words, for a reader who does not know their names."""
+
+
+def title_of(group: str, words: Words = ENGLISH) -> str:
     """A test set such as `gold/future` in words."""
     origin, _, name = group.partition("/")
-    return f"{SET_TITLES.get(name, name)} ({'hand-written' if origin == 'gold' else origin})"
+    return words("{what} ({origin})", what=words(SET_TITLES.get(name, name)), origin=words("hand-written" if origin == "gold" else origin))
+
+
+def hand_written_first(group: str) -> tuple[bool, str]:
+    """A key for sorting test sets."""
+    return not group.startswith("gold/"), group
+
+
+def taker_of(name: str, words: Words = ENGLISH) -> str:
+    """A taker such as `dpo` in words, with its name."""
+    return words("{what} ({name})", what=words(TAKER_TITLES[name]), name=name) if name in TAKER_TITLES else name
 
 
 def judge(evidence: Evidence) -> Verdict:
     """The verdict on a run."""
-    final, rival, group = evidence.final, evidence.rival, evidence.main_group
-    main = evidence.difference("choice", final, rival, group)
-    by_set = {g: d for (m, detail, g, t, than), d in evidence.differences.items() if (m, detail, t, than) == ("choice", "", final, rival)}
-    sets = {g: by_set[g] for g in by_set if g.startswith(("gold/", "constructed/")) and "families" not in g}
-    certain = certain_ones(sets)
+    main = evidence.difference("choice", evidence.final, evidence.rival, evidence.main_group)
+    sets = by_set(evidence)
+    certain = certain_ones(sets, corrected_chances(evidence))
     verdict = Verdict(
         sentence="",
         main=main,
         gained=tuple(g for g, d in sets.items() if g in certain and d.value > 0),
         uncertain=tuple(g for g in sets if g not in certain),
         lost=tuple(g for g, d in sets.items() if g in certain and d.value < 0),
+        power=power_note(evidence, main),
     )
     return verdict.model_copy(update={"sentence": sentence(evidence, verdict)})
 
 
-def certain_ones(sets: Mapping[str, Difference]) -> set[str]:
-    """The sets with a certain difference: its p-value, corrected for the number of sets, below 5 %, and zero outside its interval."""
-    outside = {group for group, d in sets.items() if d.low > 0 or d.high < 0}
-    if any(d.p is None for d in sets.values()):
-        return outside  # a run of an earlier version
-    corrected = dict(zip(sets, holm([d.p for d in sets.values()]), strict=True))
-    return {group for group in outside if corrected[group] < CERTAIN}
+def by_set(evidence: Evidence) -> dict[str, Difference]:
+    """What the final model gains in choice on the best-known rival, by test set."""
+    wanted = ("choice", "", evidence.final, evidence.rival)
+    found = {g: d for (m, detail, g, t, than), d in evidence.differences.items() if (m, detail, t, than) == wanted}
+    return {g: d for g, d in found.items() if g.startswith(("gold/", "constructed/")) and "families" not in g}
+
+
+def corrected_chances(evidence: Evidence) -> dict[str, float]:
+    """The p-values of these differences, corrected for their number; empty for a run of an earlier version."""
+    sets = by_set(evidence)
+    if any(one.p is None for one in sets.values()):
+        return {}
+    return dict(zip(sets, holm([one.p for one in sets.values()]), strict=True))
+
+
+def certain_ones(sets: Mapping[str, Difference], corrected: Mapping[str, float]) -> set[str]:
+    """The sets with a certain difference: zero outside its interval and, where there are p-values, a corrected one below 5 %."""
+    return {group for group, d in sets.items() if (d.low > 0 or d.high < 0) and corrected.get(group, 0.0) < CERTAIN}
+
+
+def power_note(evidence: Evidence, main: Difference | None) -> str:
+    """How small a difference the main questions can show, and how many would show five points; empty if nothing tells."""
+    if main is None or not main.visible:
+        return ""
+    return evidence.words(
+        "With {n} questions, differences under {points} points cannot be seen (four times in five, at 5 %, from the spread of these very "
+        "answers); to see 5 points about {owed} questions are needed.",
+        n=main.n, points=percent(main.visible), owed=f"{-(-main.n * (main.visible / 0.05) ** 2 // 10) * 10:.0f}",
+    )  # fmt: skip
 
 
 def sentence(evidence: Evidence, verdict: Verdict) -> str:
     """Whether training helped, by how much, and where not."""
-    main, final, rival = verdict.main, evidence.final, evidence.rival
+    main, final, rival, words = verdict.main, evidence.final, evidence.rival, evidence.words
     if main is None:
-        return "Whether training helped was not measured: a trained and an untrained taker must sit on questions with wrong answers."
+        return words("Whether training helped was not measured: a trained and an untrained taker must sit on questions with wrong answers.")
     reached, before = (evidence.figure("choice", taker, main.group) for taker in (final, rival))
     effect = "Training helped" if main.low > 0 else "Training did harm" if main.high < 0 else "Whether training helped is not certain"
-    kind = "hand-written" if main.group == "gold" else "test"
+    gain = words("{value} points, 95 % interval {low} to {high}", value=points(main.value), low=points(main.low), high=points(main.high))
+    said = {
+        "effect": words(effect), "n": main.n, "kind": words("hand-written" if main.group == "gold" else "test"),
+        "final": taker_of(final, words), "rival": taker_of(rival, words), "gain": gain, "where": where_not(evidence, verdict),
+    }  # fmt: skip
     alike = reached is not None and before is not None and reached.n == before.n == main.n
-    gain = f"{points(main.value)} points, 95 % interval {points(main.low)} to {points(main.high)}"
-    if alike:
-        shares = f"in {percent(reached.value)} % of cases, {rival} in {percent(before.value)} % ({gain})"
-    else:
-        # The shares of all that each could be scored on would be of different questions.
-        shares = f"at another rate than {rival} ({gain}, over the questions both could be scored on)"
-    return f"{effect}: on {main.n} {kind} questions {final} prefers the right answer {shares}; {where_not(evidence, verdict)}."
+    if not alike:  # the shares of all that each could be scored on would be of different questions
+        return words(
+            "{effect}: on {n} {kind} questions {final} prefers the right answer at another rate than {rival} "
+            "({gain}, over the questions both could be scored on); {where}.",
+            **said,
+        )
+    return words(
+        "{effect}: on {n} {kind} questions {final} prefers the right answer in {reached} % of cases, {rival} in {before} % ({gain}); {where}.",
+        **said, reached=percent(reached.value), before=percent(before.value),
+    )  # fmt: skip
 
 
 def where_not(evidence: Evidence, verdict: Verdict) -> str:
     """The sets without a gain, and what it cost."""
-    parts = []
+    parts, words = [], evidence.words
     if verdict.uncertain:
-        parts.append(f"no certain gain on {listed(map(title_of, verdict.uncertain))}")
+        parts.append(words("no certain gain on {sets}", sets=words.listed([title_of(g, words) for g in verdict.uncertain])))
     if verdict.lost:
-        parts.append(f"a loss on {listed(map(title_of, verdict.lost))}")
+        parts.append(words("a loss on {sets}", sets=words.listed([title_of(g, words) for g in verdict.lost])))
     if not parts:
-        parts.append("a gain on every test set")
+        parts.append(words("a gain on every test set"))
     changes = [evidence.figure("loss_change", evidence.final, detail=mode) for mode in ("plain", "in role")]
     worst = max((change.value for change in changes if change), default=0.0)
     if worst > COSTS:
-        parts.append(f"the loss on general talk rose by {percent(worst)} %")
+        parts.append(words("the loss on general talk rose by {percent} %", percent=percent(worst)))
+    if words.language == "zh":
+        return "；".join(parts)
     return ", and ".join(parts) if len(parts) < 3 else ", ".join(parts)
 
 
@@ -152,13 +202,19 @@ def goals(evidence: Evidence) -> list[Goal]:
 def goal(evidence: Evidence, aim: Aim) -> Goal:
     """What became of one aim."""
     figure = evidence.figure(aim.metric, evidence.final, aim.group, aim.detail)
-    rival = evidence.figure(aim.metric, evidence.rival, aim.group, aim.detail)
+    rivals = [one for name in evidence.rivals if (one := evidence.figure(aim.metric, name, aim.group, aim.detail))]
+    rival = max(rivals, key=lambda one: one.value if aim.at_least else -one.value, default=None)
     alone = {"all": "gold", "families/trained": "gold/families/trained", "families/unseen": "gold/families/unseen"}.get(aim.group)
     hand_written = evidence.figure(aim.metric, evidence.final, alone, aim.detail) if alone else None
     reached = None if figure is None else figure.value >= aim.bound if aim.at_least else figure.value <= aim.bound
     return Goal(
-        aim=aim, figure=figure, hand_written=hand_written, rival=rival, reached=reached, clear=clear_of(figure, rival, aim.at_least)
-    )
+        aim=aim, figure=figure, hand_written=hand_written, rival=rival, reached=reached, clear=clear_of_all(figure, rivals, aim.at_least),
+    )  # fmt: skip
+
+
+def clear_of_all(figure: Figure | None, rivals: Sequence[Figure], higher: bool) -> bool | None:
+    """Whether a figure is clear of every rival; None if there is none."""
+    return all(clear_of(figure, rival, higher) for rival in rivals) if figure and rivals else None
 
 
 def clear_of(figure: Figure | None, rival: Figure | None, higher: bool) -> bool | None:
@@ -189,15 +245,9 @@ def number(value: float, metric: str) -> str:
     return f"{value:.1f}" if unit == "bleu" else f"{value:.3f}"
 
 
-def with_interval(figure: Figure | None) -> str:
+def with_interval(figure: Figure | None, words: Words = ENGLISH) -> str:
     """`71.3 % (68.0 to 75.1)`, or a dash."""
     if figure is None or figure.value is None:
         return "\u2013"
     low, high = (number(end, figure.metric).removesuffix(" %") for end in (figure.low, figure.high))
-    return f"{number(figure.value, figure.metric)} ({low} to {high})"
-
-
-def listed(words) -> str:
-    """`a, b and c`."""
-    *rest, last = list(words)
-    return f"{', '.join(rest)} and {last}" if rest else last
+    return f"{number(figure.value, figure.metric)} ({words('{low} to {high}', low=low, high=high)})"
