@@ -16,7 +16,7 @@ from persllm.errors import RunError
 from persllm.metrics import METRICS, SHARES
 from persllm.parsing import flatten
 from persllm.records import Record, Score, TestItem
-from persllm.report.evidence import Evidence, read_evidence
+from persllm.report.evidence import Evidence, read_evidence, read_json
 from persllm.report.page import HERE, rendered
 from persllm.report.plots import bars
 from persllm.report.tables import HEADLINES, Row
@@ -25,8 +25,8 @@ from persllm.report.words import Words
 from persllm.statistics import CERTAIN, Difference, Figure, differences, holm
 from persllm.store import Run, StepFolder, replace_json, replace_text
 
-MEANT = {"name"}
-"""Settings that always differ and change nothing."""
+UNTOLD = {"name", "personas"}
+"""Settings that differ with the place of a run and change nothing."""
 
 
 class Setting(Record):
@@ -83,7 +83,7 @@ def compare(paths: Sequence[Path]) -> tuple[Comparison, str]:
             raise RunError(f"{path}: nothing trained sat the examination, so there is nothing to compare.")
     changes = [change for name, one in list(zip(names, evidences, strict=True))[1:] for change in changes_of(name, one, evidences[0])]
     found = Comparison(
-        runs=tuple(names), finals=tuple(one.final for one in evidences), settings=tuple(settings_of([one.recipe for one in evidences])),
+        runs=tuple(names), finals=tuple(one.final for one in evidences), settings=tuple(settings_of(evidences)),
         questions=tuple(len(one.items) for one in evidences), shared=tuple(len(same_items(one, evidences[0])) for one in evidences),
         verdicts=tuple(judge(one).sentence for one in evidences), changes=tuple(changes), sentence="",
         figures=tuple(figure for name, one in zip(names, evidences, strict=True) for figure in final_figures(name, one)),
@@ -103,12 +103,24 @@ def names_of(paths: Sequence[Path]) -> list[str]:
     return [f"{path.resolve().parent.name}/{name}" if names.count(name) > 1 else name for path, name in zip(paths, names, strict=True)]
 
 
-def settings_of(recipes: Sequence[Any]) -> list[Setting]:
-    """Every setting in which the runs differ."""
-    flat = [flatten(recipe.model_dump(mode="json")) for recipe in recipes]
-    keys = sorted({key for one in flat for key in one} - MEANT)
-    table = {key: tuple(shown(one[key]) if key in one else "not set" for one in flat) for key in keys}
+def settings_of(evidences: Sequence[Evidence]) -> list[Setting]:
+    """Every setting in which the runs differ, and the versions and materials that they were made from."""
+    flat = [told_settings(one) for one in evidences]
+    keys = sorted({key for one in flat for key in one})
+    table = {key: tuple(one.get(key, "not set") for one in flat) for key in keys}
     return [Setting(key=key, values=values) for key, values in table.items() if len(set(values)) > 1]
+
+
+def told_settings(evidence: Evidence) -> dict[str, str]:
+    """The settings of a run by their path; folders of persons by name and content, wherever they lie."""
+    tree = evidence.recipe.model_dump(mode="json", exclude=UNTOLD)
+    made = read_json(evidence.path / "1-materials" / "made-with").get("settings", {})
+    more = {
+        "personas": ", ".join(Path(folder).name for folder in evidence.recipe.personas),
+        **{f"materials of {name}": content for name, content in made.get("folders", {}).items()},
+        **{name: evidence.provenance[name] for name in ("persllm", "commit") if name in evidence.provenance},
+    }
+    return {key: shown(value) for key, value in {**flatten(tree), **more}.items()}
 
 
 def shown(value: Any) -> str:
