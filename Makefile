@@ -104,3 +104,8 @@ check-serve-annotator: install ## a real `transformers serve` with a toy model a
 .PHONY: bench-meeting
 bench-meeting: install ## six agents, fifty turns each, alone and eight meetings side by side; needs runs/demo
 	$(BIN)/python benchmarks/meeting.py runs/demo
+
+.PHONY: check-export
+check-export: install ## a merged export on a real `transformers serve`, our server before it, and a run upon an export
+	$(BIN)/pip install --quiet --constraint constraints.txt "transformers[serving]"
+	PERSLLM_EXPORT=1 $(BIN)/python -m pytest -q -s tests/test_release_served.py

@@ -196,12 +196,8 @@ class Company:
     def agent(self, persona: str = "", stage: str = "", taker: str = "", retrieval: bool = False, user: str = "") -> Agent:
         """A person, by default at the last stage and played by the best trained model; `user` names whose talks are remembered."""
         person = self.persona(persona)
-        found = {} if self.address else self.takers(person.id)
-        name = taker or next((name for name in found if name not in MANNERS), "dpo" if self.address else "")
-        if not self.address and name not in found:
-            wanted = f" named {taker}" if taker else ""
-            raise RunError(f"{self.run.path}: no trained model of {person.id}{wanted}. Finish the run with persllm run.")
-        model = self.model(self.source(name, found.get(name, "")))
+        name, folder = self.chosen(person.id, taker)
+        model = self.model(self.source(name, folder))
         agent = Agent(
             model=model, persona=person, stage=person.stages[-1].id, sampling=suiting(model), manner=MANNERS.get(name, "trained"),
             kept=KEPT_MESSAGES * (5 if getattr(model, "context", 1 << 30) > SMALL_CONTEXT else 1),
@@ -210,6 +206,19 @@ class Company:
             defuse=self.address is not None,
         )  # fmt: skip
         return agent.at(stage) if stage else agent
+
+    def chosen(self, persona: str, taker: str = "") -> tuple[str, str]:
+        """Name of the taker that plays a person, the one in use if none is named, and the folder of its model; RunError if there is none."""
+        if self.address:
+            return taker or "dpo", ""
+        found = self.takers(persona)
+        name = taker or next((name for name in found if name not in MANNERS), "")
+        if name not in found:
+            wanted = f" named {taker}" if taker else ""
+            raise RunError(
+                f"{self.run.path}: no trained model of {persona}{wanted}. Finish the run with persllm run, or see persllm models list."
+            )
+        return name, found[name]
 
     def source(self, taker: str, folder: str) -> str:
         """Where a taker's model is loaded from: its own folder, or that of the step if its persons are adapters of one base."""

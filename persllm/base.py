@@ -23,7 +23,7 @@ from persllm.records import Persona, Piece, Record, Reply, Request, Usage
 from persllm.rendering import answers_to_ids, encode, end_of_turn, prompts_to_ids
 from persllm.small_base import ensure_small_base
 from persllm.store import Progress, disk_trouble, silent
-from persllm.templates import ANALYSIS_TOKEN, PROBE, ROLE_LINES, control_tokens, prelude, stage_tokens
+from persllm.templates import ANALYSIS_TOKEN, PROBE, ROLE_LINES, control_tokens, prelude, stage_tokens, without_prelude
 from persllm.thought import parted
 from persllm.writing import Writing
 
@@ -65,6 +65,7 @@ def prepare_base(
         tokenizer.pad_token = tokenizer.eos_token
     if tokenizer.chat_template is None:
         tokenizer.chat_template = ROLE_LINES
+    tokenizer.chat_template = without_prelude(tokenizer.chat_template)
     if settings.stage_tokens:
         add_control_tokens(model, tokenizer, personas)
     tokenizer.chat_template = prelude(personas, settings.stage_tokens, role_of_prelude(tokenizer)) + tokenizer.chat_template

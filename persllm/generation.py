@@ -32,6 +32,8 @@ class Row:
     written: list[int] = field(default_factory=list)
     left: bool = False
     """Whether nobody waits for it any more."""
+    adapter: str = ""
+    """The adapter that answers, where one base carries several."""
 
     @property
     def finished(self) -> bool:
@@ -64,9 +66,13 @@ class Batch:
         return not self.busy or all(type(layer) is DynamicLayer for layer in self.past.layers)
 
     @torch.inference_mode()
-    def admit(self, prompts: Sequence[list[int]], requests: Sequence[Request]) -> list[Row]:
-        """Let requests join, given their prompts as token ids; returns their rows in the same order."""
-        rows = [Row(request, Dice(request), self.stops) for request in requests]
+    def admit(self, prompts: Sequence[list[int]], requests: Sequence[Request], adapters: Sequence[str] = ()) -> list[Row]:
+        """Let requests join, given their prompts as token ids; returns their rows in the same order.
+
+        `adapters` names the adapter of each, where the request does not tell.
+        """
+        named = adapters or [self.adapter_of(request) if self.adapter_of else "" for request in requests]
+        rows = [Row(request, Dice(request), self.stops, adapter=name) for request, name in zip(requests, named, strict=True)]
         if not rows:
             return rows
         if self.busy:
@@ -117,7 +123,7 @@ class Batch:
 
     def adapters(self, rows: Sequence[Row]) -> dict[str, list[str]]:
         """Which adapter each row goes through, as PEFT takes it; nothing for a model without."""
-        return {"adapter_names": [self.adapter_of(row.request) for row in rows]} if self.adapter_of else {}
+        return {"adapter_names": [row.adapter for row in rows]} if self.adapter_of else {}
 
 
 State = tuple[Any, torch.Tensor, torch.Tensor]

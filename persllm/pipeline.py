@@ -143,7 +143,7 @@ def make_dataset(work: Work) -> dict[str, Any]:
 
 def tune(work: Work) -> dict[str, Any]:
     """Personified conversational tuning."""
-    from persllm.training import facts_of, tune
+    from persllm.training import facts_of_step, tune
 
     train = work.run.step("4-dataset").records(Conversation, "train.jsonl")
     dropped: list[Dropped] = []
@@ -156,7 +156,7 @@ def tune(work: Work) -> dict[str, Any]:
             work.base, samples, work.recipe.sft, work.folder.path / name, work.recipe.seed, work.recipe.threads, progress, work.launch
         )
     work.folder.write("dropped.jsonl", dropped)
-    return {"models": list(members), "training": {name: facts_of(work.folder.path / name) for name in members}}
+    return facts_of_step(work.folder.path, list(members), work.run.path / "4-dataset" / "train.jsonl")
 
 
 def make_pairs(work: Work) -> dict[str, Any]:
@@ -172,7 +172,7 @@ def make_pairs(work: Work) -> dict[str, Any]:
 
 def prefer(work: Work) -> dict[str, Any]:
     """Automatic DPO."""
-    from persllm.training import facts_of, prefer
+    from persllm.training import facts_of_step, prefer
 
     made = work.run.step("6-pairs").records(PreferencePair)
     dropped: list[Dropped] = []
@@ -188,7 +188,7 @@ def prefer(work: Work) -> dict[str, Any]:
             )
             trained.append(name)
     work.folder.write("dropped.jsonl", dropped)
-    return {"models": trained, "training": {name: facts_of(work.folder.path / name) for name in trained}}
+    return facts_of_step(work.folder.path, trained, work.run.path / "6-pairs" / "records.jsonl")
 
 
 def examine(work: Work) -> dict[str, Any]:

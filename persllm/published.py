@@ -8,8 +8,6 @@ written whole or not at all; `persllm ingest FOLDER` takes its materials back.
 """
 
 import json
-import os
-import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,10 +15,10 @@ from typing import Any
 
 import yaml
 
-from persllm.errors import MaterialError, RunError
+from persllm.errors import MaterialError
 from persllm.exporting import persons_of
 from persllm.records import Material, Persona
-from persllm.store import disk_trouble, replace_text
+from persllm.store import replace_text, whole_folder
 from persllm.tracing import entries, identity_of
 
 Rows = dict[str, Callable[[], Iterator[dict[str, Any]]]]
@@ -39,26 +37,16 @@ def export_dataset(target: Path, out: Path, form: str) -> dict[str, int]:
     """Write the data set and return the number of rows by name; RunError if the folder is not empty."""
     if form not in FORMS:
         raise MaterialError(f"--as {form}: not known. Ways: {', '.join(FORMS)}.")
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise RunError(f"{out}: exists and is not empty. Give another folder; nothing was changed.")
     persons, materials, _ = persons_of(target)
     parts: dict[str, Rows] = {"materials": {"train": lambda: (material_row(m, persons) for m in materials)}}
     if (target / "4-dataset" / "conversations.jsonl").is_file():
         parts["conversations"] = conversations_of(target, materials)
-    fresh = out.with_name(f".{out.name}.fresh")
     counts: dict[str, int] = {}
-    with disk_trouble(out):
-        shutil.rmtree(fresh, ignore_errors=True)
-        try:
-            for name, splits in parts.items():
-                for split, count in WRITERS[form](fresh / name, splits).items():
-                    counts[f"{name}/{split}"] = count
-            replace_text(fresh / "README.md", readme(target.resolve().name, persons, materials, parts, counts, form))
-            if out.is_dir():
-                out.rmdir()
-            os.replace(fresh, out)
-        finally:
-            shutil.rmtree(fresh, ignore_errors=True)
+    with whole_folder(out) as fresh:
+        for name, splits in parts.items():
+            for split, count in WRITERS[form](fresh / name, splits).items():
+                counts[f"{name}/{split}"] = count
+        replace_text(fresh / "README.md", readme(target.resolve().name, persons, materials, parts, counts, form))
     return counts
 
 

@@ -1,4 +1,4 @@
-"""One base in memory for all persons of a solo run: an adapter for each, and one forward pass for rows of several.
+"""One base in memory for several adapters, of persons, phases and versions; one forward pass for rows of all of them.
 
 The preference phase of a person starts from the tuned model, so its adapter stands upon the tuned one: both are
 put together into one of the summed rank, and the rows of the control tokens are the later ones. Figures are those
@@ -16,22 +16,19 @@ from typing import Any
 
 import torch
 
+from persllm.adapters import PHASES, Assembly, adapters_of
 from persllm.base import LocalModel, LogLikelihood, load_parts
 from persllm.errors import BaseModelError
 from persllm.generation import Batch
 from persllm.records import Request
 from persllm.store import Progress, silent
 
-PHASES = ("5-sft", "7-dpo")
-"""Steps that train an adapter, each upon the one before."""
 
-
-def adapters_of(step: Path) -> dict[str, list[Path]]:
-    """Person -> folders of the adapters that make up the person after this step; persons without are left out."""
-    phases = PHASES[: PHASES.index(step.name) + 1] if step.name in PHASES else ()
-    persons = sorted(folder.name for folder in step.iterdir() if (folder / "adapter").is_dir()) if phases and step.is_dir() else []
-    found = {person: [step.parent / phase / person / "adapter" for phase in phases] for person in persons}
-    return {person: folders for person, folders in found.items() if all(folder.is_dir() for folder in folders)}
+def open_source(source: Assembly, threads: int = 2) -> LocalModel:
+    """A model, or a base with adapters."""
+    if not source.adapters:
+        return LocalModel.load(Path(source.base), threads=threads)
+    return SharedModel.assemble(Path(source.base), {name: [Path(one) for one in chain] for name, chain in source.adapters.items()}, threads)
 
 
 def open_model(source: Path, threads: int = 2) -> LocalModel:
@@ -42,7 +39,7 @@ def open_model(source: Path, threads: int = 2) -> LocalModel:
 
 
 class SharedModel(LocalModel):
-    """A base with an adapter for each person; every request is answered through its person's."""
+    """A base with several adapters. Each request is answered through the one named like its person, or another that is named with it."""
 
     @classmethod
     def assemble(cls, base: Path, adapters: Mapping[str, Sequence[Path]], threads: int = 2) -> "SharedModel":

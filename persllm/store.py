@@ -101,6 +101,24 @@ def replace_json(file: Path, value: object) -> None:
     replace_text(file, json.dumps(value, ensure_ascii=False, indent=2) + "\n")
 
 
+@contextlib.contextmanager
+def whole_folder(out: Path) -> Iterator[Path]:
+    """A folder to fill, which becomes `out` if all goes well and is gone if not; RunError if `out` holds anything already."""
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise RunError(f"{out}: exists and is not empty. Give another folder; nothing was changed.")
+    fresh = out.with_name(f".{out.name}.fresh")
+    with disk_trouble(out):
+        shutil.rmtree(fresh, ignore_errors=True)
+        try:
+            fresh.mkdir(parents=True)
+            yield fresh
+            if out.is_dir():
+                out.rmdir()
+            os.replace(fresh, out)
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
+
+
 class StepFolder:
     """The folder of one step of one run."""
 

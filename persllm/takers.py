@@ -25,7 +25,8 @@ from persllm.records import Material, Message, Persona, Reply, Request, Sampling
 from persllm.retrieval import OBJECTIVE, Retriever
 from persllm.store import Run
 from persllm.templates import defused
-from persllm.versions import current_number, version_models
+from persllm.versions import current_number, tags_of, version_models
+from persllm.weights import Known
 
 TRAINED = {"sft": "5-sft", "dpo": "7-dpo"}
 """Trained taker -> the step that makes it."""
@@ -152,14 +153,21 @@ def retrievers_of(run: Run, personas: Sequence[Persona]) -> dict[str, Retriever]
 
 def players(run: Run, mode: str, personas: Sequence[Persona], persona: str) -> dict[str, str]:
     """Name of each taker that can play a person -> folder of its model: the version in use, the run's own models, the best
-    first, then other versions (`v1`, `v2`, ...) and the base.
+    first, then other versions (`v1`, `v2`, ...), the base, and tags.
     """
     own = [taker_named(name, mode, run, personas) for name in (*reversed(TRAINED), *MANNERS)]
     models = {taker.name: taker.models[persona] for taker in own if persona in taker.models}
     made, in_use = version_models(run, persona), f"v{current_number(run)}"
     first = {in_use: made[in_use]} if in_use in made else {}
     trained = {name: folder for name, folder in models.items() if name in TRAINED}
-    return {**first, **trained, **made, **models}
+    found = {**first, **trained, **made, **models}
+    return {**found, **{tag: found[name] for tag, name in tags_that_hold(run).items() if name in found}}
+
+
+def tags_that_hold(run: Run) -> dict[str, str]:
+    """Tag -> the result it names, of those tags whose models are still the ones that were tagged."""
+    known, pins = Known(run.path), tags_of(run)
+    return {tag: pin.result for tag, pin in pins.items() if all(known.weights(folder) == one for folder, one in pin.weights.items())}
 
 
 def open_local(folder: str, threads: int) -> Examinee:

@@ -50,6 +50,24 @@ PRELUDE = """\
 """The last newline belongs to its last tag: the template after it begins at the start of a line, as it did alone."""
 
 
+GUARD = """\
+{#- persllm: control tokens that are typed stay text -#}
+{%- set guarded = namespace(messages=[]) -%}
+{%- for message in messages -%}
+{%- if message['content'] is string and (<<found>>) -%}
+{%- set guarded.messages = guarded.messages + [{'role': message['role'], 'content': message['content']<<parted>>}] -%}
+{%- else -%}
+{%- set guarded.messages = guarded.messages + [message] -%}
+{%- endif -%}
+{%- endfor -%}
+{%- set messages = guarded.messages -%}
+{#- persllm: end of guard -#}
+"""
+GUARD_END = "{#- persllm: end of guard -#}\n"
+FAMILY = "<|"
+"""How most control tokens begin, ours among them."""
+
+
 def knows_persons(template: str) -> bool:
     """Whether a chat template has the prelude, so that person and stage can be told by its variables."""
     return "{%- set persons = " in template
@@ -118,3 +136,30 @@ def prelude(personas: Sequence[Persona], tokens: bool, role: str = "system") -> 
     for word, value in words.items():
         text = text.replace(f"<<{word}>>", value)
     return text
+
+
+def guard(control: Sequence[str]) -> str:
+    """The text before the prelude of a template that other servers use: control tokens in messages are parted by a blank.
+
+    A message without any is passed on as it is. `control` holds the special tokens of the tokenizer.
+    """
+    marks = [*([FAMILY] if any(token.startswith(FAMILY) for token in control) else []), *(t for t in control if not t.startswith(FAMILY))]
+    marks = [mark for mark in marks if len(mark) > 1]
+    if not marks:
+        return ""
+    texts = [(quoted(mark), quoted(f"{mark[0]} {mark[1:]}")) for mark in marks]
+    found = " or ".join(f"{mark} in message['content']" for mark, _ in texts)
+    return GUARD.replace("<<found>>", found).replace("<<parted>>", "".join(f" | replace({mark}, {apart})" for mark, apart in texts))
+
+
+def quoted(text: str) -> str:
+    """A text as Jinja has it."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def without_prelude(template: str) -> str:
+    """A chat template as it was before guard and prelude were put in front: a model that persllm made may be a base again."""
+    begin, end = PRELUDE.split("\n", 1)[0], "{%- endif %}\n"
+    if template.startswith(GUARD.split("\n", 1)[0]):
+        template = template.partition(GUARD_END)[2]
+    return template.partition(end)[2] if template.startswith(begin) else template

@@ -2,12 +2,16 @@
 
     versions/current           the number of the version in use; 0, or no file, is the run itself
     versions/N/version.json    what version N is, written last: a folder without it is not finished
+    versions/tags.json         names of one's own for versions and phases, each pinned to fingerprints (`persllm models tag`)
 
 A version is never changed. It names its parent, so that the way back is always there; and it stands upon the run's own
 training: when that was made again, the versions made before are no longer offered.
 """
 
+import json
 from pathlib import Path
+
+from pydantic import Field
 
 from persllm.errors import RunError
 from persllm.records import Record, fingerprint
@@ -59,6 +63,8 @@ class Version(Record):
     """Of these, old ones."""
     models: dict[str, str]
     """Person -> model folder below the run; a person without corrections keeps the parent's."""
+    weights: dict[str, str] = Field(default_factory=dict)
+    """Model folder below the run -> fingerprint of what was compared there; empty in versions made before it was kept."""
     compared: tuple[Compared, ...]
     kept: bool
     """Whether nothing that matters fell."""
@@ -133,3 +139,21 @@ def version_models(run: Run, persona: str) -> dict[str, str]:
     """`v1`, `v2`, ... -> folder of the model that plays a person; the newest first."""
     ranked = reversed(standing(run))
     return {f"v{version.number}": str(run.path / version.models[persona]) for version in ranked if persona in version.models}
+
+
+class Pin(Record):
+    """What a tag names."""
+
+    result: str
+    """`sft`, `dpo`, or a version such as `v1`."""
+    weights: dict[str, str]
+    """Model folder below the run -> its fingerprint when the tag was set."""
+    at: str
+    """When that was, in UTC."""
+
+
+def tags_of(run: Run) -> dict[str, Pin]:
+    """Tag -> what it names."""
+    file = run.path / "versions" / "tags.json"
+    found = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    return {tag: Pin.model_validate(pin) for tag, pin in found.items()}

@@ -270,7 +270,7 @@ def test_another_server_can_answer(served: Served, run: Path) -> None:
 def test_an_upstream_that_is_not_there_is_an_error(run: Path) -> None:
     settings = ApiSettings(url="http://127.0.0.1:9/v1", model="x")
     backend = Upstream(settings)
-    with in_background(serve_app(Front(Directory([Company(run, settings)], taker="prompted"), backend)), backend) as url:
+    with in_background(serve_app(Front(Directory([Company(run, settings)], takers=["prompted"]), backend)), backend) as url:
         client = openai.OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0)
         with pytest.raises(openai.InternalServerError) as caught:
             client.chat.completions.create(model="ada", messages=HELLO)

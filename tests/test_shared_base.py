@@ -8,12 +8,13 @@ import torch
 from toy_base import build_toy
 from toy_run import build_run
 
+from persllm.adapters import adapters_of
 from persllm.agent import Company
 from persllm.base import LocalModel, load_parts, save_whole
 from persllm.errors import BaseModelError
 from persllm.records import Message, Request, Sampling
 from persllm.serve.names import Directory, Folder
-from persllm.shared_base import SharedModel, adapters_of, open_model
+from persllm.shared_base import SharedModel, open_model
 from persllm.training.arguments import adapter_settings
 
 
@@ -89,4 +90,6 @@ def test_without_adapters_there_is_nothing_to_share(run: Path, tmp_path: Path) -
 
 
 def test_the_server_loads_the_base_once_for_all(run: Path) -> None:
-    assert Directory([Company(run, opener=Folder)]).folders() == [str(run / "7-dpo")]
+    [(name, source)] = Directory([Company(run, opener=Folder)]).sources().items()
+    assert (name, source.base) == (str(run), str(run / "0-base" / "model"))
+    assert source.adapters == {f"7-dpo-{p}": tuple(str(run / phase / p / "adapter") for phase in ("5-sft", "7-dpo")) for p in ("ada", "bo")}

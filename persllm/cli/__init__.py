@@ -18,6 +18,7 @@ from persllm.cli import (
     judging,
     laboratory,
     meeting,
+    models,
     persona,
     runs,
     scales,
@@ -59,6 +60,7 @@ app = typer.Typer(
 for verb in VERBS:
     app.command()(verb)
 app.add_typer(studying.study, name="study")
+app.add_typer(models.models, name="models")
 
 STOPPED = 130
 """Exit code of a command that the user stopped."""

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Optional
 
 import typer
 
@@ -17,7 +17,10 @@ def serve(
     runs: Annotated[list[Path], typer.Argument(help="One or more run folders.")],
     host: HostOption = "127.0.0.1",
     port: PortOption = 8000,
-    taker: Annotated[str, typer.Option(help="base, prompted, sft, dpo, or a version such as v1; the one in use if not given.")] = "",
+    taker: Annotated[
+        Optional[list[str]],
+        typer.Option(help="base, prompted, sft, dpo, a version such as v1, or a tag; the one in use if not given. May be repeated."),
+    ] = None,
     retrieval: Annotated[bool, typer.Option("--retrieval", help="Put materials that the question calls for before it.")] = False,
     rows: Annotated[int, typer.Option(help="Answers written at the same time.", min=1)] = 64,
     queue: Annotated[int, typer.Option(help="Requests that may wait beyond these; further ones get 429.", min=0)] = 256,
@@ -47,11 +50,11 @@ def serve(
         ApiSettings(url=upstream, model=upstream_model, key_variable=upstream_key, concurrency=rows, timeout=seconds) if upstream else None
     )
     companies = [Company(run, address, Folder) for run in runs]
-    directory = Directory(companies, "prompted" if address and upstream_stage == "words" else taker, retrieval)
+    directory = Directory(companies, ["prompted"] if address and upstream_stage == "words" else taker or [], retrieval)
     key, fresh = key_for(host)
     app_limits = Limits(per_minute=rate or (0 if is_loopback(host) else 1200), at_once=2 * (rows + queue))
     threads = threads or max(company.recipe.threads for company in companies)
-    backend = Upstream(address, queue) if address else Worker(directory.folders(), threads, rows, queue)
+    backend = Upstream(address, queue) if address else Worker(directory.sources(), threads, rows, queue)
     front = Front(directory, backend, longest, seconds)
     app = serve_app(front, key, app_limits)
 

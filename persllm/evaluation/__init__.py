@@ -29,8 +29,9 @@ from persllm.metrics import SHARES, Likelihood, Sitting, identification, score_a
 from persllm.privacy import guarded
 from persllm.records import Answer, Conversation, Material, Persona, TestItem
 from persllm.statistics import differences, figures, relative_changes
-from persllm.store import Progress, Run, StepFolder, read_records, silent
+from persllm.store import Progress, Run, StepFolder, read_records, replace_json, silent
 from persllm.takers import Opener, Taker, opener_of, takers_of
+from persllm.weights import weights_below
 
 PAIRS = (
     ("prompted", "base"), ("retrieval", "prompted"), ("stylised", "prompted"), ("sft", "base"), ("sft", "prompted"), ("sft", "retrieval"),
@@ -55,6 +56,7 @@ def evaluate(
         folders = [Path(folder) for folder in recipe.personas]
         asked += spread_gold(gold_items(folders, personas, families), settings.gold_items_per_set)
     folder.write("test.jsonl", asked)
+    replace_json(folder.path / "weights.json", weights_below(run.path, (model for taker in takers for model in taker.models.values())))
     if opener is None:
         materials = run.step("1-materials").records(Material) if any(taker.api for taker in takers) else []
         opener = opener_of(takers, recipe.threads, guard_with(recipe, run.path / "privacy", personas, materials))

@@ -8,16 +8,13 @@ Limits: what was weighed in a batch of other company may differ in the last digi
 model at an address is known by its name and address alone, whatever stands behind them.
 """
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from persllm.evaluation.tasks import Result, Task
 from persllm.records import fingerprint
 from persllm.store import read_records, replace_records
-
-PARTS = (".json", ".jinja", ".model", ".txt", ".safetensors")
-"""Files of a model folder that say what the model answers."""
+from persllm.weights import weights_of
 
 
 class Kept:
@@ -67,13 +64,5 @@ class Kept:
 
 
 def fingerprint_of(source: str) -> str:
-    """Of a folder the hash of its weights, tokenizer and settings; of anything else that of its name. 16 hex digits."""
-    folder = Path(source)
-    if not folder.is_dir():
-        return fingerprint(source)
-    parts = []
-    for file in sorted(folder.iterdir()):
-        if file.suffix in PARTS and file.is_file():
-            with open(file, "rb") as handle:
-                parts.append([file.name, hashlib.file_digest(handle, "sha256").hexdigest()])
-    return fingerprint(parts)
+    """Of a folder that of its model (`persllm.weights`); of anything else that of its name."""
+    return weights_of(Path(source)) if Path(source).is_dir() else fingerprint(source)

@@ -30,6 +30,7 @@ from persllm.records import Dropped, Persona, Record, TestItem, fingerprint
 from persllm.store import Progress, Run, StepFolder, now, read_records, replace_json, silent
 from persllm.takers import MANNERS, Opener, open_local, players
 from persllm.versions import Version, current_number, folder_of, lineage, make_current, training_of, version_file, versions_of
+from persllm.weights import weights_below
 
 Show = Callable[[str], contextlib.AbstractContextManager[Progress]]
 """Opens whatever shows the progress of a piece of work with that title."""
@@ -178,7 +179,7 @@ def make(work: Work, show: Show, opener: Opener) -> Version:
         number=number, parent=work.parent, made=now(), seconds=round(time.monotonic() - started, 2), training=training_of(work.run),
         data=lesson.data, learnt=tuple(pair.identity for pair in learnt), held_out=tuple(pair.identity for pair in lesson.held_out),
         pairs=sum(map(len, lesson.groups.values())), old=lesson.old,
-        models={person: str(Path(model).relative_to(work.run.path)) for person, model in after.items()},
+        models={person: str(Path(model).relative_to(work.run.path)) for person, model in after.items()}, weights=weights_below(work.run.path, after.values()),
         compared=tuple(compared), kept=not reasons, reasons=tuple(reasons),
     )  # fmt: skip
     replace_json(version_file(work.run, number), version.model_dump(mode="json"))

@@ -38,7 +38,7 @@ class Front:
     def agent(self, asked: shapes.Asked) -> Agent:
         """Who is to answer; Refused if there is no such person or stage."""
         given = asked.chat_template_kwargs or shapes.TemplateVariables()
-        name = f"{asked.model.partition('@')[0]}@{given.stage}" if given.stage else asked.model
+        name = self.directory.named(asked.model, given.stage) if given.stage else asked.model
         agent = self.directory.agent(name)
         if agent is None or given.persona not in ("", agent.persona.id):
             wrong = name if agent is None else f"{name} with the persona {given.persona}"
@@ -48,12 +48,12 @@ class Front:
     def order(self, asked: shapes.Asked) -> Order:
         """What the backend is asked."""
         agent = self.agent(asked)
-        folder = agent.model.path if isinstance(agent.model, Folder) else ""
+        model = agent.model if isinstance(agent.model, Folder) else Folder("")
         messages = [said.message() for said in asked.messages]
         if messages[-1].role != "user":
             raise Refused(400, "the last message must be the user's", "invalid_request")
-        request = agent.request(messages, asked.thinks, self.sampling(asked, folder, agent))
-        return Order(folder=folder, request=request, stops=asked.stops, streamed=bool(asked.stream))
+        request = agent.request(messages, asked.thinks, self.sampling(asked, model.path, agent))
+        return Order(folder=model.path, adapter=model.adapter, request=request, stops=asked.stops, streamed=bool(asked.stream))
 
     def sampling(self, asked: shapes.Asked, folder: str, agent: Agent) -> Sampling:
         """As the client says, and where it is silent as suits the model; without a seed each answer has its own luck."""

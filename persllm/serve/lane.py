@@ -71,7 +71,10 @@ class Lane:
                 yield number, Reply(finish="error", error=f"the messages have {len(prompt)} tokens; the model holds {self.model.context}")
                 continue
             joining.append((number, fitting(order, room), prompt))
-        rows = self.batch.admit([prompt for _, _, prompt in joining], [order.request for _, order, _ in joining])
+        adapters = [order.adapter for _, order, _ in joining]
+        rows = self.batch.admit(
+            [prompt for _, _, prompt in joining], [order.request for _, order, _ in joining], adapters if any(adapters) else ()
+        )
         for (number, order, prompt), row in zip(joining, rows, strict=True):
             self.seats[number] = Seat(number, order, len(prompt), row, Writing(self.model.tokenizer, order.stops))
 

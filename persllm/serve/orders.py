@@ -10,8 +10,10 @@ class Order(Record):
     """One request to a model."""
 
     folder: str
-    """Folder of the model that is to answer."""
+    """Folder of the model that is to answer; of a base with adapters, the folder of its run."""
     request: Request
+    adapter: str = ""
+    """The adapter that is to answer, where the model is a base that carries several."""
     stops: tuple[str, ...] = ()
     """Texts at which the answer ends; they are not part of it."""
     streamed: bool = False

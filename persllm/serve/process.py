@@ -11,9 +11,10 @@ import json
 import logging
 import sys
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
+from persllm.adapters import Assembly
 from persllm.errors import BaseModelError
 from persllm.listening import Refused
 from persllm.records import Piece, Reply
@@ -32,8 +33,8 @@ TRIES = 3
 class Worker:
     """A worker process with the models of some folders; a Backend."""
 
-    def __init__(self, folders: Sequence[str], threads: int = 2, rows: int = 64, queue: int = 256):
-        self.settings = {"folders": list(folders), "threads": threads, "rows": rows}
+    def __init__(self, sources: Mapping[str, Assembly], threads: int = 2, rows: int = 64, queue: int = 256):
+        self.settings = {"sources": {name: one.model_dump() for name, one in sources.items()}, "threads": threads, "rows": rows}
         self.most = rows + queue
         """Orders that may be under way or waiting; further ones are refused."""
         self.manners: dict[str, Manners] = {}

@@ -10,7 +10,6 @@ import queue
 import signal
 import sys
 import threading
-from pathlib import Path
 from typing import Any, TextIO
 
 from persllm.errors import PersllmError
@@ -26,7 +25,7 @@ def main() -> None:
     os.dup2(2, 1)
     settings = json.loads(sys.stdin.readline())
     try:
-        lanes = {folder: Lane(loaded(folder, settings["threads"]), settings["rows"]) for folder in settings["folders"]}
+        lanes = {name: Lane(loaded(source, settings["threads"]), settings["rows"]) for name, source in settings["sources"].items()}
     except PersllmError as error:
         send(out, {"failed": str(error)})
         return
@@ -36,11 +35,12 @@ def main() -> None:
     serve(lanes, orders, out)
 
 
-def loaded(folder: str, threads: int) -> Any:
-    """The model of a folder, or the base with the adapters of a step."""
-    from persllm.shared_base import open_model
+def loaded(source: dict[str, Any], threads: int) -> Any:
+    """The model of a folder, or a base with adapters."""
+    from persllm.adapters import Assembly
+    from persllm.shared_base import open_source
 
-    return open_model(Path(folder), threads)
+    return open_source(Assembly.model_validate(source), threads)
 
 
 def manners(model: Any) -> Manners:

@@ -25,6 +25,7 @@ from persllm.store import Progress, silent
 from persllm.training.job import Job, prepare_torch
 from persllm.training.samples import dpo_rows, in_order, sft_tokens, with_reference
 from persllm.training.world import device
+from persllm.weights import file_fingerprint
 
 
 def tune(
@@ -99,3 +100,9 @@ def made_with(
 ) -> str:
     """The fingerprint of everything the trained weights depend on, but for their last digits."""
     return fingerprint([phase, settings.model_dump(mode="json", exclude=TRAINING_WAYS), seed, threads, [s.identity for s in samples]])
+
+
+def facts_of_step(folder: Path, names: Sequence[str], data: Path) -> dict[str, Any]:
+    """What a training step tells of its models, and the fingerprint of the file of all samples that they were trained on."""
+    facts = {name: facts_of(folder / name) for name in names}
+    return {"models": list(names), "training": facts, "data": file_fingerprint(data)}
