@@ -24,6 +24,7 @@ from persllm.store import Run, replace_json
 from persllm.versions import Version, training_of
 
 FOLDERS = {"sft": "5-sft/{}/model", "dpo": "7-dpo/{}/model", "v1": "versions/1/{}/model"}
+LUCK = {"temperature": 1.0, "max_tokens": 12, "seed": 7}
 STAGES = {"ada": ("early", "late"), "bo": ("late", "after")}
 
 
@@ -83,7 +84,7 @@ def test_every_name_answers_as_its_own_merged_model_in_one_batch(run: Path, clie
     def ask(who: tuple[str, str, str]) -> str:
         person, stage, taker = who
         name = f"{person}@{stage}:{taker}" if taker else f"{person}@{stage}"
-        said = client.chat.completions.create(model=name, messages=[{"role": "user", "content": "Box 1?"}], temperature=0, max_tokens=8)
+        said = client.chat.completions.create(model=name, messages=[{"role": "user", "content": "Box 1?"}], **LUCK)
         return said.choices[0].message.content
 
     with ThreadPoolExecutor(len(asked)) as pool:
@@ -91,11 +92,11 @@ def test_every_name_answers_as_its_own_merged_model_in_one_batch(run: Path, clie
     for (person, stage, taker), text in found.items():
         result = {"": "dpo", "sft": "sft", "spring": "v1" if person == "ada" else "dpo"}[taker]
         model = LocalModel.load(run / FOLDERS[result].format(person), threads=1)
-        request = Request(messages=(Message(role="user", content="Box 1?"),), persona=person, stage=stage, sampling=Sampling(max_tokens=8))
+        request = Request(messages=(Message(role="user", content="Box 1?"),), persona=person, stage=stage, sampling=Sampling(**LUCK))
         assert text == next(iter(model.replies([request])))[1].text, (person, stage, taker)
     assert len(set(found.values())) > 6
     switched = client.chat.completions.create(
-        model="ada:sft", messages=[{"role": "user", "content": "Box 1?"}], temperature=0, max_tokens=8, extra_body={"chat_template_kwargs": {"stage": "early"}}
+        model="ada:sft", messages=[{"role": "user", "content": "Box 1?"}], **LUCK, extra_body={"chat_template_kwargs": {"stage": "early"}}
     )  # fmt: skip
     assert switched.choices[0].message.content == found["ada", "early", "sft"]
     with pytest.raises(openai.NotFoundError):
