@@ -31,6 +31,9 @@ class Trial(Record):
     right: str
     """What the person should say at the end."""
     wrong: str
+    also_right: tuple[str, ...] = ()
+    """Other words for the right answer: the likeliest of all counts."""
+    also_wrong: tuple[str, ...] = ()
     source: str
     """`persona/file:line`."""
 
@@ -52,7 +55,7 @@ class Attempt(Record, Generic[T]):
     talk: tuple[Message, ...]
     """All that was said, the person's own answers included; the last message is the final answer."""
     right: float | None = None
-    """Log-likelihood per token of the right answer at the end."""
+    """Log-likelihood per token of the right answer at the end, in its likeliest words."""
     wrong: float | None = None
     error: str = ""
     """Why there is no answer."""
@@ -128,9 +131,10 @@ def ended(taker: Taker, trial: T, talk: Sequence[Message], error: str, model: Ex
     if error or taker.api:
         return found if error else found.model_copy(update={"weighed": NO_LIKELIHOODS})
     request = taker.request(talk[:-1], trial.persona, trial.stage, trial.prefill)
-    texts = [continuation(text, trial.prefill) for text in (trial.right, trial.wrong)]
+    right, wrong = (trial.right, *trial.also_right), (trial.wrong, *trial.also_wrong)
+    texts = [continuation(text, trial.prefill) for text in (*right, *wrong)]
     try:
-        right, wrong = (round(one.total / one.tokens, 6) for one in model.log_likelihoods([request] * 2, texts))
+        worth = [round(one.total / one.tokens, 6) for one in model.log_likelihoods([request] * len(texts), texts)]
     except PersllmError as reason:
         return found.model_copy(update={"weighed": str(reason)})
-    return found.model_copy(update={"right": right, "wrong": wrong})
+    return found.model_copy(update={"right": max(worth[: len(right)]), "wrong": max(worth[len(right) :])})

@@ -20,7 +20,7 @@ agent evidence cards talks metrics starter takers roster doctor scales judge
 listening
 construct_extractive construct_llm verification ingestion serve web study meeting dataset negatives pairs training evaluation report audit
 trials
-cluster styling step_settings attacks
+cluster styling step_settings attacks timeline
 construction forecast baselines
 pipeline
 show ablation improve outlook forgetting exporting

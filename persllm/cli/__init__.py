@@ -25,6 +25,7 @@ from persllm.cli import (
     serving,
     studying,
     talk,
+    timeline,
 )
 from persllm.errors import PersllmError
 
@@ -43,6 +44,7 @@ VERBS = (
     judging.judge,
     attacking.attack,
     scales.scales,
+    timeline.timeline,
     talk.chat,
     improve.improve,
     meeting.meet,
