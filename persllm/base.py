@@ -18,9 +18,10 @@ import torch
 
 from persllm.config import BaseSettings
 from persllm.errors import BaseModelError
-from persllm.generation import Batch, positions_of, read
+from persllm.generation import Batch
 from persllm.records import Persona, Piece, Record, Reply, Request, Usage
 from persllm.rendering import answers_to_ids, encode, end_of_turn, prompts_to_ids
+from persllm.scoring import totals
 from persllm.small_base import ensure_small_base
 from persllm.store import Progress, disk_trouble, silent
 from persllm.templates import ANALYSIS_TOKEN, PROBE, ROLE_LINES, control_tokens, prelude, stage_tokens, without_prelude
@@ -239,26 +240,9 @@ class LocalModel:
             progress(done, len(requests))
         return [one for one in found if one is not None]
 
-    @torch.inference_mode()
     def score(self, prompts: Sequence[list[int]], endings: Sequence[list[int]]) -> list[float]:
         """Summed log-likelihood of each ending after its prompt; equal prompts are read once."""
-        unique = list(dict.fromkeys(map(tuple, prompts)))
-        row_of = {prompt: row for row, prompt in enumerate(unique)}
-        rows = torch.tensor([row_of[tuple(prompt)] for prompt in prompts], device=self.model.device)
-        past, mask, first = read(self.model, [list(prompt) for prompt in unique], self.tokenizer.pad_token_id or 0)
-        longest = max(map(len, endings))
-        targets = torch.tensor([ending + [0] * (longest - len(ending)) for ending in endings], device=mask.device)
-        own = torch.tensor([[1] * len(ending) + [0] * (longest - len(ending)) for ending in endings], device=mask.device)
-        logits = first[rows].unsqueeze(1)
-        if longest > 1:
-            past.batch_select_indices(rows)
-            seen = torch.cat([mask[rows], own[:, :-1]], 1)
-            positions = positions_of(seen)[:, mask.shape[1] :]
-            later = self.model(input_ids=targets[:, :-1], attention_mask=seen, position_ids=positions, past_key_values=past, use_cache=True)
-            logits = torch.cat([logits, later.logits], 1)
-        wanted = logits[own.bool()].float()
-        chosen = wanted.gather(1, targets[own.bool()].unsqueeze(1)).squeeze(1) - wanted.logsumexp(1)
-        return torch.zeros_like(targets, dtype=torch.float64).masked_scatter(own.bool(), chosen.double()).sum(1).tolist()
+        return totals(self.model, prompts, endings, self.tokenizer.pad_token_id or 0)
 
 
 def with_like_prompts(prompts: Sequence[list[int]], batch: int) -> Iterator[list[int]]:

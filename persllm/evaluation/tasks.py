@@ -12,6 +12,7 @@ from typing import Any
 from persllm.config import EvaluationSettings
 from persllm.errors import PersllmError
 from persllm.metrics import Likelihood
+from persllm.metrics.consistency import has_turns
 from persllm.records import Answer, Message, Record, Reply, Request, Sampling, TestItem, fingerprint
 from persllm.store import Outcome
 from persllm.takers import NO_LIKELIHOODS, Examinee, Opener, Taker
@@ -90,11 +91,19 @@ def likelihoods_wanted(taker: Taker, items: Sequence[TestItem]) -> Iterator[tupl
             requests = {
                 "question": taker.request(item.messages, persona, stage, item.prefill),
                 **({"plain": Request(messages=item.messages)} if item.id in general else {"nothing": Request(messages=EMPTY)}),
+                **({"first": taker.request(first_turn(item), persona, stage)} if item.id not in general and has_turns(item) else {}),
             }
             for given, request in requests.items():
+                whole = text if given == "first" else rest
                 blank = Likelihood(taker=taker.name, item=item.id, place=place, given=given)
                 why = NO_LIKELIHOODS if taker.api else "" if model else f"no model of {persona} was trained"
-                yield (blank.model_copy(update={"error": why}), None) if why else (blank, Task(model=model, request=request, text=rest))
+                yield (blank.model_copy(update={"error": why}), None) if why else (blank, Task(model=model, request=request, text=whole))
+
+
+def first_turn(item: TestItem) -> tuple[Message, ...]:
+    """The messages up to the first of the user's."""
+    place = next(place for place, message in enumerate(item.messages) if message.role == "user")
+    return item.messages[: place + 1]
 
 
 def continuation(text: str, prefill: str) -> str:

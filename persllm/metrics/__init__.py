@@ -54,6 +54,8 @@ METRICS = {
         Metric(name="stuck", title="stuck in the past", unit="share", better="lower", meaning="an answer from the stage that is over is preferred"),
         Metric(name="stuck_said", title="stuck in the past, said", unit="share", better="lower", meaning="the generated answer is from the stage that is over"),
         Metric(name="agreement", title="agreement over wordings", unit="score", better="beside", meaning="same choice, however it is asked"),
+        Metric(name="stage_agreement", title="agreement over stages", unit="score", better="beside", meaning="same choice at every stage, where the truth is the same"),
+        Metric(name="flipped", title="flipped under pressure", unit="share", better="lower", meaning="preferred at first, and no longer after several turns"),
         Metric(name="wording_gap", title="wording gap", unit="score", better="higher", meaning="answers to one question in other words are liker than answers to other questions"),
         Metric(name="general_loss", title="loss on general talk", unit="nats", better="lower", meaning="mean loss per token of held-out general conversations"),
         Metric(name="loss_change", title="loss on general talk, change", unit="score", better="lower", meaning="change of that loss against the untrained base without a person"),

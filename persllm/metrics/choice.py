@@ -11,7 +11,7 @@ as well as in content, so `choice_against other_person` is easier than `choice_a
 
 from collections import defaultdict
 
-from persllm.metrics.sitting import Sitting
+from persllm.metrics.sitting import Given, Sitting
 from persllm.records import Score, TestItem
 
 
@@ -24,18 +24,18 @@ def score(sitting: Sitting) -> list[Score]:
     return found
 
 
-def worth(sitting: Sitting, item: TestItem, place: int, corrected: bool = False) -> float | None:
+def worth(sitting: Sitting, item: TestItem, place: int, corrected: bool = False, given: Given = "question") -> float | None:
     """Log-likelihood per token of one text, less its own without a question if corrected."""
-    asked = sitting.per_token(item, place)
+    asked = sitting.per_token(item, place, given)
     if not corrected or asked is None:
         return asked
     alone = sitting.per_token(item, place, "nothing")
     return None if alone is None else asked - alone
 
 
-def margins(sitting: Sitting, item: TestItem, corrected: bool = False) -> list[float] | None:
+def margins(sitting: Sitting, item: TestItem, corrected: bool = False, given: Given = "question") -> list[float] | None:
     """Reference less each candidate; None if one of them has no likelihood."""
-    values = [worth(sitting, item, place, corrected) for place in range(len(item.candidates) + 1)]
+    values = [worth(sitting, item, place, corrected, given) for place in range(len(item.candidates) + 1)]
     first, *others = [value for value in values if value is not None] or [0.0]
     return [first - other for other in others] if None not in values else None
 

@@ -8,7 +8,7 @@ from typing import Literal
 from persllm.languages import language
 from persllm.records import Answer, Persona, Record, Score, TestItem
 
-Given = Literal["question", "nothing", "plain"]
+Given = Literal["question", "nothing", "plain", "first"]
 
 
 class Likelihood(Record):
@@ -19,8 +19,8 @@ class Likelihood(Record):
     place: int
     """0 is the reference, 1, 2, ... the candidates in their order."""
     given: Given
-    """After the question as the taker is asked it, after an empty prompt without person or question, or (general
-    items only) after the question without the person."""
+    """After the question as the taker is asked it, after an empty prompt without person or question, (general items
+    only) after the question without the person, or (items of several turns) after what the user said first alone."""
     total: float = 0.0
     """Summed natural log-likelihood over the text's tokens, the end of the turn included."""
     tokens: int = 0

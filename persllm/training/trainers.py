@@ -17,12 +17,10 @@ from trl import DPOTrainer, SFTTrainer
 from trl.trainer.utils import FusedCausalLMOutput
 
 from persllm.errors import TrainingError
+from persllm.scoring import HEAD_SCALES
 from persllm.store import Progress, noted
 from persllm.training.checkpoints import Mark, all_numbers, write_mark
 from persllm.training.world import wait_for_all
-
-HEAD_SCALES = ("final_logit_softcapping", "logit_scale", "output_multiplier", "lm_head_multiplier", "logits_scaling")
-"""Settings by which some architectures change the logits after the head; TRL's own head knows them."""
 
 
 class Careful:
