@@ -109,3 +109,17 @@ bench-meeting: install ## six agents, fifty turns each, alone and eight meetings
 check-export: install ## a merged export on a real `transformers serve`, our server before it, and a run upon an export
 	$(BIN)/pip install --quiet --constraint constraints.txt "transformers[serving]"
 	PERSLLM_EXPORT=1 $(BIN)/python -m pytest -q -s tests/test_release_served.py
+
+.PHONY: bench-scoring
+bench-scoring: install ## likelihoods in batches against one sample at a time, with the same numbers; needs runs/demo
+	$(BIN)/python benchmarks/scoring.py runs/demo
+
+.PHONY: paper
+paper: install ## the rows of the paper's tables on the bundled world, into docs/results.md
+	$(BIN)/persllm ablate recipes/paper/world.yaml
+	$(BIN)/python scripts/write_paper_results.py runs/paper
+
+.PHONY: paper-real
+paper-real: install ## the same on a real base: make paper-real BASE=/models/some-base
+	$(BIN)/persllm ablate recipes/paper/real.yaml --set base.model=$(BASE)
+	$(BIN)/python scripts/write_paper_results.py runs/paper-real

@@ -8,6 +8,7 @@ import pytest
 from planted import PERSONAS, Planted, conversations, items
 
 from persllm.ablation import ABLATIONS, FULL, chosen, compare, last_taker, link_tree, plan, share, varied
+from persllm.baselines import check_baselines
 from persllm.comparison import ablation_rows, aligned
 from persllm.config import Recipe, read_recipe
 from persllm.errors import ConfigError
@@ -24,7 +25,7 @@ BY_ID = {persona.id: persona for persona in PERSONAS}
 
 @pytest.fixture(scope="module")
 def recipe() -> Recipe:
-    return read_recipe("demo")
+    return read_recipe("chinese")
 
 
 def states(recipe: Recipe, runs: Path, name: str) -> dict[str, str]:
@@ -48,7 +49,7 @@ def test_only_what_depends_on_the_part_is_made_again(recipe: Recipe, tmp_path: P
         "8-evaluation",
     ]
     assert [step for step, state in states(recipe, tmp_path, "stage_tokens").items() if state == "to do"] == [
-        "0-base", "5-sft", "7-dpo", "8-evaluation",
+        "0-base", "5-sft", "6-pairs", "7-dpo", "8-evaluation",
     ]  # fmt: skip
     assert [step for step, state in states(recipe, tmp_path, "chain_of_thought").items() if state == "shared"] == [
         "0-base", "1-materials", "2-questions", "3-answers",
@@ -158,3 +159,12 @@ def test_kinds_that_are_left_out_are_not_trained_and_the_test_stays(tmp_path: Pa
     assert [i.id for i in without.test] == [i.id for i in full.test]
     assert any(i.trained_family for i in full.test)
     assert not any(i.trained_family for i in without.test)
+
+
+@pytest.mark.parametrize("name", ["world", "real"])
+def test_the_recipes_of_the_paper_let_every_taker_sit_and_every_part_be_left_out(name: str) -> None:
+    made = read_recipe(Path(__file__).parent.parent / "recipes" / "paper" / f"{name}.yaml")
+    assert set(made.evaluation.takers) == {"base", "prompted", "retrieval", "stylised", "sft", "dpo"}
+    check_baselines(made)
+    assert all(varied(made, ablation).name == f"{made.name}-without-{ablation.name}" for ablation in ABLATIONS)
+    assert all((Path(folder) / "persona.yaml").is_file() for folder in made.personas)

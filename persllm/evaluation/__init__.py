@@ -3,6 +3,7 @@
     test.jsonl           the items: constructed ones, and the hand-written gold
     answers.jsonl        one line per taker, item and sample
     likelihoods.jsonl    one line per taker, item and text
+    near.jsonl           questions that are as good as trained ones: none of the constructed, perhaps of the hand-written
     scores.jsonl figures.jsonl differences.jsonl confusion.jsonl    made from the above, without any model
 
 What is to be asked is cut into batches of like length before anything is asked, and a batch is answered whole or not at
@@ -22,6 +23,7 @@ from typing import Any
 from persllm.chat import ChatModel
 from persllm.config import EvaluationSettings, Recipe
 from persllm.evaluation.kept import Kept
+from persllm.evaluation.paper import near_trained
 from persllm.evaluation.tasks import Result, Task, answered, answers_wanted, batches, carry_out, likelihoods_wanted, measured
 from persllm.evaluation_settings import TAKERS
 from persllm.gold import gold_items, spread_gold
@@ -61,7 +63,9 @@ def evaluate(
         materials = run.step("1-materials").records(Material) if any(taker.api for taker in takers) else []
         opener = opener_of(takers, recipe.threads, guard_with(recipe, run.path / "privacy", personas, materials))
     answer(takers, asked, settings, folder, progress, opener, recipe.seed, run.path / "kept")
-    return score(takers, asked, personas, conversations, settings, folder, recipe.seed)
+    near = near_trained(asked, conversations, recipe.mixture.near_duplicate)
+    folder.write("near.jsonl", near)
+    return {**score(takers, asked, personas, conversations, settings, folder, recipe.seed), "near_trained": len(near)}
 
 
 def guard_with(
