@@ -71,6 +71,10 @@ check-browser: install ## pages in a real browser; needs Chromium and `pip insta
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[browser]"
 	PERSLLM_BROWSER_TESTS=1 $(BIN)/python -m pytest tests/browser
 
+.PHONY: bench-preference
+bench-preference: install ## ways to learn preferences, on held-out questions; needs runs/demo
+	$(BIN)/python benchmarks/preference.py runs/demo
+
 .PHONY: bench-ingestion
 bench-ingestion: install ## MB/s and memory of every reader
 	$(BIN)/python benchmarks/ingestion.py
