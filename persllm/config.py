@@ -100,6 +100,20 @@ class ChecksSettings(Settings):
     verify: VerifySettings = VerifySettings()
 
 
+class GeneralDataset(Settings):
+    """A Hugging Face dataset of general conversations."""
+
+    name: str
+    """Name on the hub, or a folder."""
+    config: str = ""
+    """Name of its configuration, if it has several."""
+    split: str = "train"
+    revision: str = ""
+    """Commit or tag; empty takes the newest."""
+    most: int = Field(5000, ge=1)
+    """At most so many rows, drawn at random."""
+
+
 class MixtureSettings(Settings):
     """What the training set is mixed from."""
 
@@ -107,10 +121,14 @@ class MixtureSettings(Settings):
     """How often each personified conversation occurs (the paper: 5)."""
     general: float = Field(0.15, ge=0.0)
     """General conversations per personified one."""
+    general_by: Literal["samples", "tokens"] = "samples"
+    """What `general` and `stylised` count: samples, or tokens of the base's tokenizer, question and answer."""
     stylised: float = Field(0.0, ge=0.0)
     """General conversations in the person's own voice, per personified one; needs `constructor.stylised`."""
     general_files: tuple[str, ...] = ()
-    """JSONL files of general conversations (`messages`); empty takes the bundled set of the persons' languages."""
+    """JSONL files of general conversations (`messages`); without files and datasets, the bundled set of the persons' languages."""
+    general_datasets: tuple[GeneralDataset, ...] = ()
+    """Hugging Face datasets of general conversations: `name`, and if need be `config`, `split`, `revision`, `most`."""
     chain_of_thought: float = Field(0.5, ge=0.0, le=1.0)
     """Share of personified samples that carry the analysis before the answer."""
     held_out_materials: float = Field(0.2, ge=0.0, lt=1.0)

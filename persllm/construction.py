@@ -92,7 +92,7 @@ class Construction:
         settings, step = self.recipe.constructor, folder.path.name
         if not settings.stylised:
             return {}
-        talk = general.talk(self.recipe.mixture.general_files, self.personas)
+        talk = general.talk(self.recipe.mixture, self.personas)
         if settings.engine == "extractive":
             plain = {persona.id: styling.PlainStylist(persona) for persona in self.personas}
             return {"stylised": styling.fill(folder, plain, self.personas, talk, settings.stylised)}

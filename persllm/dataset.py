@@ -16,7 +16,8 @@ from persllm.embedding import Vectors, near_any, near_duplicates, overlap
 from persllm.general import is_held_out
 from persllm.languages import language
 from persllm.materials import held_out_materials
-from persllm.records import Candidate, Conversation, Dropped, Material, Message, Persona, Record, TestItem, fingerprint
+from persllm.mixture import Measure, mix
+from persllm.records import Candidate, Conversation, Dropped, Material, Persona, Record, TestItem, fingerprint
 
 MOST_OVERLAP = 0.6
 """An answer that shares more of its words than this with the reference is no wrong answer."""
@@ -38,9 +39,12 @@ class Dataset(Record):
 
 def make_dataset(
     conversations: Sequence[Conversation], materials: Sequence[Material], personas: Sequence[Persona], general: Sequence[Conversation],
-    mixture: MixtureSettings, seed: int, checker: Checker | None = None,
+    mixture: MixtureSettings, seed: int, checker: Checker | None = None, measure: Measure | None = None,
 ) -> Dataset:  # fmt: skip
-    """Split, clean and mix; the same input gives the same output to the byte. Without a checker, one of the default settings."""
+    """Split, clean and mix; the same input gives the same output to the byte. Without a checker, one of the default settings.
+
+    `measure` counts tokens, for a mixture by tokens; without one they are estimated.
+    """
     held = held_out_materials(materials, mixture.held_out_materials)
     sound, dropped = reject(conversations, checker or Checker(personas, materials))
     trained = [c for c in sound if not c.held_out and not held & set(c.evidence)]
@@ -61,7 +65,7 @@ def make_dataset(
     planted = canaries(personas, mixture.canaries, seed)
     return Dataset(
         conversations=tuple(learnt),
-        train=tuple(mix([*learnt, *(canary.conversation for canary in planted)], general_train, mixture, seed)),
+        train=tuple(mix([*learnt, *(canary.conversation for canary in planted)], general_train, mixture, seed, measure)),
         test=tuple(items),
         dropped=(*dropped, *more, *leaks),
         canaries=tuple(planted),
@@ -126,33 +130,6 @@ def without_leaks(
                 detail=conversation.messages[-2].content[:200],
             )
     return [c for c in asked if c.identity not in lost], list(lost.values())
-
-
-# The mixture ---------------------------------------------------------------------------------------------
-
-
-def mix(trained: Sequence[Conversation], general: Sequence[Conversation], settings: MixtureSettings, seed: int) -> list[Conversation]:
-    """Personified conversations repeated, a share of them with analysis, and general ones, plain and stylised, in a shuffled order."""
-    mixed: list[tuple[str, Conversation]] = []
-    for turn in range(settings.repeat):
-        for conversation in trained:
-            draw = fingerprint([seed, turn, conversation.identity])
-            keeps = int(draw[:8], 16) / 16**8 < settings.chain_of_thought
-            mixed.append((draw, conversation if keeps else without_thought(conversation)))
-    personified = len(mixed)
-    plain = [c for c in general if not c.persona]
-    stylised = sorted((c for c in general if c.persona), key=lambda c: fingerprint([seed, "stylised", c.identity]))
-    for members, share in ((plain, settings.general), (stylised, settings.stylised)):
-        for place in range(round(share * personified) if members else 0):
-            turn, rest = divmod(place, len(members))
-            mixed.append((fingerprint([seed, "general", turn, members[rest].identity]), members[rest]))
-    return [conversation for _, conversation in sorted(mixed, key=lambda pair: pair[0])]
-
-
-def without_thought(conversation: Conversation) -> Conversation:
-    """The conversation with the answer alone."""
-    answer = Message(role="assistant", content=conversation.answer.content)
-    return conversation.model_copy(update={"messages": (*conversation.prompt, answer)})
 
 
 # Test sets -----------------------------------------------------------------------------------------------

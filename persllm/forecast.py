@@ -89,7 +89,7 @@ def forecast(recipe: Recipe, personas: Sequence[Persona], materials: Sequence[Ma
         return None
     held = held_out_materials(materials, recipe.mixture.held_out_materials)
     load, questions = Load(), 0
-    general = talk(recipe.mixture.general_files, personas) if recipe.constructor.stylised else []
+    general = talk(recipe.mixture, personas) if recipe.constructor.stylised else []
     for persona in personas:
         own = [material for material in materials if material.persona == persona.id]
         constructor = LlmConstructor(persona, own, recipe.constructor, Silent(), held)

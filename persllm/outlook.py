@@ -7,7 +7,6 @@ Limits: near-duplicates between samples are not foreseen, nor the time of the ev
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from persllm import general
 from persllm.checks import Checker
@@ -100,7 +99,7 @@ def constructed(recipe: Recipe, examinations: Sequence[Examination]) -> tuple[tu
     count = sum(sum(examination.languages.values()) for examination in examinations)
     questions, conversations = extracted(recipe, personas, sample)
     checker = Checker(personas, sample, questions, recipe.checks)
-    made = make_dataset(conversations, sample, personas, general_data(recipe, personas), recipe.mixture, recipe.seed, checker)
+    made = make_dataset(conversations, sample, personas, general.talk(recipe.mixture, personas), recipe.mixture, recipe.seed, checker)
     factor = count / max(len(sample), 1)
     tokens = sum(tokens_of(conversation, personas) for conversation in made.train)
     how = "the constructor was run on all materials" if factor == 1 else f"the constructor was run on {len(sample)} of {count} materials"
@@ -120,12 +119,6 @@ def extracted(recipe: Recipe, personas: Sequence[Persona], materials: Sequence[M
         asked += questions
         found += [conversation for _, (answered, _) in constructor.answer_questions(questions) for conversation in answered]
     return asked, found
-
-
-def general_data(recipe: Recipe, personas: Sequence[Persona]) -> list[Conversation]:
-    """The general conversations that the recipe mixes in."""
-    files = [Path(file) for file in recipe.mixture.general_files] or general.bundled_files({persona.language for persona in personas})
-    return general.read_general(files)
 
 
 def expected(recipe: Recipe, examinations: Sequence[Examination]) -> tuple[tuple[int, int, int], str]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import persllm
-from persllm import checks, dataset, general, materials, negatives, pairs, styling
+from persllm import checks, dataset, general, materials, mixture, negatives, pairs, styling
 from persllm.baselines import check_baselines, train_baselines
 from persllm.chat.ledger import check_prices
 from persllm.config import Recipe
@@ -118,17 +118,17 @@ def make_dataset(work: Work) -> dict[str, Any]:
     conversations = work.run.step("3-answers").records(Conversation)
     questions = work.run.step("2-questions").records(Question)
     checker = checks.Checker(work.personas, work.materials, questions, work.recipe.checks)
-    made = dataset.make_dataset(
-        conversations,
-        work.materials,
-        work.personas,
-        [*general.talk(work.recipe.mixture.general_files, work.personas), *styling.stylised_of(work.run.step("3-answers"))],
-        work.recipe.mixture,
-        work.recipe.seed,
-        checker,
-    )
-    for name in ("conversations", "train", "test", "dropped"):
+    talk, unusable = general.talk_and_dropped(work.recipe.mixture, work.personas)
+    talk += styling.stylised_of(work.run.step("3-answers"))
+    measure = None
+    if work.recipe.mixture.general_by == "tokens":
+        from persllm.training.samples import token_counter
+
+        measure = token_counter(work.base)
+    made = dataset.make_dataset(conversations, work.materials, work.personas, talk, work.recipe.mixture, work.recipe.seed, checker, measure)
+    for name in ("conversations", "train", "test"):
         work.folder.write(f"{name}.jsonl", getattr(made, name))
+    work.folder.write("dropped.jsonl", [*made.dropped, *unusable])
     if made.canaries:
         work.folder.write("canaries.jsonl", made.canaries)
     if not made.train:
@@ -138,7 +138,8 @@ def make_dataset(work: Work) -> dict[str, Any]:
     spending, kept = work.run.path / "spending.jsonl", work.cache / "calls"
     verified = verify_sample(work.recipe, checker, conversations, made.dropped, work.folder, spending, kept, work.progress)
     work.progress(1, 1)
-    return {"conversations": len(made.conversations), "train": len(made.train), "test": len(made.test), **verified}
+    counts = {"conversations": len(made.conversations), "train": len(made.train), "test": len(made.test)}
+    return {**counts, "mixture": mixture.shares(made.train, measure), **verified}
 
 
 def tune(work: Work) -> dict[str, Any]:

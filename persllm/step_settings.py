@@ -33,17 +33,18 @@ def constructor_settings(recipe: Recipe) -> dict[str, Any]:
     texts = wordings_fingerprint()
     if not extractive:
         texts = fingerprint([texts, prompts_fingerprint(without=("prompted", "remembered", "classify", "verify", *judge.PROMPTS))])
-    talk = recipe.mixture.general_files if recipe.constructor.stylised else ()
+    talk = [*recipe.mixture.general_files, *dump("mixture")(recipe)["mixture"]["general_datasets"]] if recipe.constructor.stylised else []
     held_out = None if extractive else recipe.mixture.held_out_materials
     masks = {} if extractive else {"privacy": recipe.privacy.model_dump(mode="json", exclude=WAYS["privacy"])}
-    return {"constructor": constructor, "texts": texts, "held_out": held_out, "general": list(talk), **masks}
+    return {"constructor": constructor, "texts": texts, "held_out": held_out, "general": talk, **masks}
 
 
 def dataset_settings(recipe: Recipe) -> dict[str, Any]:
     """Settings of checks and mixture, and the texts that the checks look for and ask with."""
     settings = recipe.checks.model_dump(mode="json", exclude=WAYS["checks"])
     texts = [marks_fingerprint(), prompts_fingerprint(names=("assistant_speak", *(("verify",) if recipe.checks.verify.share else ())))]
-    return {**dump("mixture")(recipe), "checks": {**settings, "texts": texts}}
+    tokens = {"tokenizer": recipe.base.model_dump(mode="json")} if recipe.mixture.general_by == "tokens" else {}
+    return {**dump("mixture")(recipe), **tokens, "checks": {**settings, "texts": texts}}
 
 
 def folders_settings(recipe: Recipe) -> dict[str, Any]:

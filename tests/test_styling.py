@@ -12,9 +12,9 @@ from persllm.chat import ApiModel, ScriptedModel
 from persllm.config import MixtureSettings
 from persllm.construct_llm.scene import Scene
 from persllm.constructor_settings import ApiSettings, ConstructorSettings
-from persllm.dataset import mix
 from persllm.errors import ConfigError
 from persllm.general import bundled_files, is_held_out, read_general
+from persllm.mixture import mix
 from persllm.records import Conversation, Message, Voice
 from persllm.store import StepFolder
 
@@ -104,7 +104,7 @@ def test_the_step_writes_a_training_set_of_its_own_and_goes_on(tmp_path: Path) -
 def test_stylised_talk_is_mixed_in_by_its_share_alone() -> None:
     own = [task(f"Question {i}?").general.model_copy(update={"persona": "ada", "stage": "early", "kind": "question"}) for i in range(20)]
     anew = [styling.conversation_of(task(f"Thing {i}?"), f"Hm {i}.", known=True) for i in range(4)]
-    plain = general.talk((), [ADA])[:5]
+    plain = general.talk(MixtureSettings(), [ADA])[:5]
     mixed = mix(own, [*plain, *anew], MixtureSettings(repeat=2, general=0.25, stylised=0.2), 0)
     assert len([c for c in mixed if c.kind == "question"]) == 40
     assert len([c for c in mixed if c.kind == "general" and not c.persona]) == 10

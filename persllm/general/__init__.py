@@ -1,4 +1,4 @@
-"""General conversations without any persona: bundled ones by language, or a user's own file.
+"""General conversations without any persona: bundled ones by language, a user's own files, or datasets.
 
 They keep a persona from forgetting how to talk about everything else (paper section 3.3), and a part of them
 is held out to measure that.
@@ -8,8 +8,10 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from persllm.config import MixtureSettings
 from persllm.errors import MaterialError
-from persllm.records import Conversation, Message, Persona, fingerprint
+from persllm.general.datasets import read_dataset
+from persllm.records import Conversation, Dropped, Message, Persona, fingerprint
 
 HERE = Path(__file__).parent
 
@@ -19,9 +21,20 @@ def bundled_files(languages: set[str]) -> list[Path]:
     return sorted(file for code in languages for file in HERE.glob(f"*.{code}.jsonl"))
 
 
-def talk(files: Sequence[str], personas: Sequence[Persona]) -> list[Conversation]:
-    """The general conversations of the files, or the bundled ones in the languages of the persons."""
-    return read_general([Path(file) for file in files] or bundled_files({persona.language for persona in personas}))
+def talk(mixture: MixtureSettings, personas: Sequence[Persona]) -> list[Conversation]:
+    """The general conversations of a recipe: its files and datasets, or the bundled ones in the languages of the persons."""
+    return talk_and_dropped(mixture, personas)[0]
+
+
+def talk_and_dropped(mixture: MixtureSettings, personas: Sequence[Persona]) -> tuple[list[Conversation], list[Dropped]]:
+    """The same, with what was left out of the datasets."""
+    if not mixture.general_files and not mixture.general_datasets:
+        return read_general(bundled_files({persona.language for persona in personas})), []
+    found, dropped = read_general([Path(file) for file in mixture.general_files]), []
+    for wanted in mixture.general_datasets:
+        more, lost = read_dataset(wanted)
+        found, dropped = [*found, *more], [*dropped, *lost]
+    return found, dropped
 
 
 def read_general(files: list[Path]) -> list[Conversation]:

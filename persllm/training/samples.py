@@ -5,7 +5,8 @@ The order is made once, before, all epochs in one row: a run that goes on from a
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from persllm.base import LocalModel, with_like_prompts
@@ -28,6 +29,14 @@ def sft_tokens(tokenizer: Any, conversations: Sequence[Conversation]) -> list[tu
     ]
     answers = [written(c.answer, language_of(c.answer.content)) for c in conversations]
     return list(zip(prompts_to_ids(tokenizer, requests), answers_to_ids(tokenizer, answers), strict=True))
+
+
+def token_counter(base: Path) -> Callable[[Sequence[Conversation]], list[int]]:
+    """Counts the tokens of conversations as they are trained, by the tokenizer in a model folder."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    return lambda conversations: [len(prompt) + len(answer) for prompt, answer in sft_tokens(tokenizer, conversations)]
 
 
 def dpo_rows(tokenizer: Any, pairs: Sequence[PreferencePair]) -> list[Row]:
