@@ -179,6 +179,11 @@ TRAINING_WAYS = {"micro_batch", "report_to"}
 class SftSettings(TrainingSettings):
     """Personified conversational tuning."""
 
+    order: Literal["shuffled", "length", "stages"] = "shuffled"
+    """`length` trains short samples first, `stages` early stages first (a curriculum, in every epoch)."""
+    packing: Literal["auto", "on", "off"] = "auto"
+    """Batches in one row without padding, where FlashAttention is to be had; else samples of like length come together."""
+
 
 DpoLoss = Literal[
     "sigmoid", "hinge", "ipo", "exo_pair", "nca_pair", "robust", "bco_pair", "sppo_hard", "aot", "aot_unpaired", "apo_zero", "apo_down",

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from persllm.config import MixtureSettings
 from persllm.languages import CHINESE, language
-from persllm.records import Conversation, Message, fingerprint
+from persllm.records import Conversation, Message, Persona, fingerprint
 
 Measure = Callable[[Sequence[Conversation]], Sequence[int]]
 """Tokens of each conversation, question and answer."""
@@ -67,6 +67,19 @@ def without_thought(conversation: Conversation) -> Conversation:
     """The conversation with the answer alone."""
     answer = Message(role="assistant", content=conversation.answer.content)
     return conversation.model_copy(update={"messages": (*conversation.prompt, answer)})
+
+
+def by_stages(samples: Sequence[Conversation], personas: Sequence[Persona]) -> list[Conversation]:
+    """Early stages first, those of all persons side by side; what belongs to no stage is spread over the whole."""
+    places = {(p.id, s.id): (p.order(s.id), len(p.stages)) for p in personas for s in p.stages}
+
+    def moment(place: int) -> tuple[float, int]:
+        sample = samples[place]
+        luck = int(fingerprint(["moment", place, sample.identity])[:8], 16) / 16**8
+        order, count = places.get((sample.persona, sample.stage), (0, 1))
+        return (order + luck) / count, place
+
+    return [samples[place] for place in sorted(range(len(samples)), key=moment)]
 
 
 def shares(samples: Sequence[Conversation], measure: Measure | None = None) -> dict[str, dict[str, int]]:

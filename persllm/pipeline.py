@@ -147,6 +147,7 @@ def tune(work: Work) -> dict[str, Any]:
     from persllm.training import facts_of_step, tune
 
     train = work.run.step("4-dataset").records(Conversation, "train.jsonl")
+    train = mixture.by_stages(train, work.personas) if work.recipe.sft.order == "stages" else train
     dropped: list[Dropped] = []
     members = groups(work.recipe, work.personas)
     for place, (name, persons) in enumerate(members.items()):

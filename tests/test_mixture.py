@@ -1,17 +1,19 @@
 """What is trained in which share: by samples, by tokens counted by hand, and general talk from files and datasets."""
 
 import json
+import random
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from persllm import general
-from persllm.config import GeneralDataset, MixtureSettings
+from persllm.config import GeneralDataset, MixtureSettings, SftSettings
 from persllm.errors import MaterialError
 from persllm.general.datasets import read_dataset
-from persllm.mixture import mix, shares
+from persllm.mixture import by_stages, mix, shares
 from persllm.records import Conversation, Message, Persona, Stage
+from persllm.training.samples import in_order
 
 ADA = Persona(id="ada", name="Ada", profile="Ada keeps bees.", stages=(Stage(id="late"),))
 
@@ -52,6 +54,33 @@ def test_without_a_tokenizer_tokens_are_estimated_in_both_languages() -> None:
     for pool in (LONG, chinese):
         mixed = mix(OWN, pool, MixtureSettings(repeat=4, general=1.0, general_by="tokens"), 0)
         assert 2 <= sum(c.kind == "general" for c in mixed) < 40, "far fewer long ones than short ones"
+
+
+# Curricula -------------------------------------------------------------------------------------------
+
+
+def test_early_stages_come_first_and_general_talk_is_everywhere() -> None:
+    ada = ADA.model_copy(update={"stages": (Stage(id="early"), Stage(id="late"))})
+    samples = [talk("ada", f"Question {place}?", "Yes.").model_copy(update={"stage": ("late", "early")[place % 2]}) for place in range(200)]
+    ordered = by_stages([*samples, *LONG * 25], [ada])
+    assert Counter(c.identity for c in ordered) == Counter(c.identity for c in [*samples, *LONG * 25]), "nothing is lost"
+    own = [c.stage for c in ordered if c.persona]
+    assert own == ["early"] * 100 + ["late"] * 100
+    first = sum(c.kind == "general" for c in ordered[:150])
+    assert 30 < first < 70
+
+
+@pytest.mark.parametrize("order", ["length", "stages"])
+def test_a_curriculum_keeps_its_order_and_loses_nothing(order: str) -> None:
+    lengths = [place // 4 + 5 for place in range(1000)]
+    if order == "length":
+        random.Random(1).shuffle(lengths)
+    placed = in_order(lengths, SftSettings(batch=10, epochs=2.0, order=order), seed=0)
+    for epoch in (placed[:1000], placed[1000:]):
+        assert sorted(epoch) == list(range(1000))
+        rank = [lengths[place] for place in epoch] if order == "length" else epoch
+        thirds = [sum(rank[:330]), sum(rank[330:660]), sum(rank[660:990])]
+        assert thirds[0] < 0.75 * thirds[1] < 0.65 * thirds[2]
 
 
 # Datasets --------------------------------------------------------------------------------------------

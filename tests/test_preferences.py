@@ -78,6 +78,22 @@ def test_what_trl_pads_is_what_is_told(base: Path, tmp_path: Path, monkeypatch: 
     assert facts["real_tokens"] > 0.9
 
 
+def test_packing_that_cannot_be_had_is_refused_and_auto_goes_without(base: Path, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"sft.packing=on: .*GPU.* Set sft.packing=auto"):
+        tune(base, colour_talk(8), SftSettings(**SHORT, packing="on"), tmp_path / "on", threads=1)
+    tune(base, colour_talk(8), SftSettings(**SHORT, packing="auto"), tmp_path / "auto", threads=1)
+    assert "packed" not in facts_of(tmp_path / "auto")
+
+
+def test_a_batch_in_one_row_is_learnt_as_a_padded_one(base: Path, tmp_path: Path) -> None:
+    """What packing does, in the attention of a CPU, which keeps samples apart too: the losses are those of padded batches."""
+    common = {**SHORT, "adapter": "full", "batch": 5}
+    for name, arguments in (("padded", {}), ("joined", {"padding_free": True})):
+        tune(base, colour_talk(), SftSettings(**common, arguments=arguments), tmp_path / name, threads=1)
+    losses = [[point["loss"] for point in curve(tmp_path / name)] for name in ("padded", "joined")]
+    assert losses[1] == pytest.approx(losses[0], abs=1e-4)
+
+
 # Losses and methods ----------------------------------------------------------------------------------
 
 

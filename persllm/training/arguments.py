@@ -2,6 +2,7 @@
 
 import re
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,10 @@ EXO_SMOOTHING = 1e-3
 """What the EXO paper recommends; its loss has no meaning without."""
 
 
-def training_arguments(phase: str, settings: TrainingSettings, folder: Path, steps: int, seed: int) -> Any:
-    """TRL's settings of a training; `settings.arguments` has the last word. TrainingError if it names what TRL does not know."""
+def training_arguments(
+    phase: str, settings: TrainingSettings, folder: Path, steps: int, seed: int, further: Mapping[str, Any] | None = None
+) -> Any:
+    """TRL's settings of a training, with `further` ones; `settings.arguments` has the last word. TrainingError if it names what TRL does not know."""
     import torch
     from trl import SFTConfig
 
@@ -39,7 +42,7 @@ def training_arguments(phase: str, settings: TrainingSettings, folder: Path, ste
         arguments |= {"dataset_kwargs": {"skip_prepare_dataset": True}}
     kind, own = preference_arguments(settings) if isinstance(settings, DpoSettings) else (SFTConfig, {})
     try:
-        return kind(**{**arguments, **own, **settings.arguments})
+        return kind(**{**arguments, **own, **(further or {}), **settings.arguments})
     except TypeError as error:
         unknown = re.sub(r".*argument ", "", str(error))
         raise TrainingError(f"{phase}.arguments: TRL knows no {unknown}. See the parameters of its {kind.__name__}.") from None

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from persllm.base import load_parts, save_whole
-from persllm.config import DpoSettings, TrainingSettings
+from persllm.config import DpoSettings, SftSettings, TrainingSettings
 from persllm.errors import TrainingError
 from persllm.launching import JOB, LOG, SAMPLES, TOLD, Launch, run_launched
 from persllm.records import Conversation, Dropped, PreferencePair
@@ -17,6 +17,7 @@ from persllm.store import Progress, noted, replace_json, replace_records, replac
 from persllm.training import checkpoints
 from persllm.training.arguments import adapter_settings, training_arguments
 from persllm.training.curve import curve
+from persllm.training.packing import packed
 from persllm.training.samples import Row, filled_up, one_stage, real_share, sequence_lengths
 from persllm.training.trouble import memory_trouble, not_a_number
 from persllm.training.world import processes, rank, wait_for_all
@@ -102,10 +103,19 @@ class Job:
         disable_progress_bar()
         steps = math.ceil(len(rows) / self.settings.batch)
         lengths = [sequence_lengths(row) for row in rows]
-        share = round(real_share(lengths, self.settings.batch), 4)
-        self.facts = {"samples": len(rows), "steps": steps, "tokens": sum(map(sum, lengths)), "real_tokens": share}
+        joined = isinstance(self.settings, SftSettings) and packed(model, self.settings)
+        share = 1.0 if joined else round(real_share(lengths, self.settings.batch), 4)
+        self.facts = {
+            "samples": len(rows),
+            "steps": steps,
+            "tokens": sum(map(sum, lengths)),
+            "real_tokens": share,
+            **({"packed": True} if joined else {}),
+        }
         method = self.settings.method if isinstance(self.settings, DpoSettings) else phase
-        arguments = training_arguments(phase, self.settings, self.folder / "checkpoints", steps, seed)
+        arguments = training_arguments(
+            phase, self.settings, self.folder / "checkpoints", steps, seed, {"padding_free": True} if joined else {}
+        )
         plain = [{name: value for name, value in row.items() if name != "sample"} for row in rows]
         plain = plain if method in ("sft", "dpo") else one_stage(plain)
         trainer = trainer_of(method)(

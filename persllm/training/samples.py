@@ -20,6 +20,8 @@ Row = dict[str, Any]
 """A sample as TRL takes it: columns of token ids, and for pairs the likelihoods under the model before."""
 WINDOW = 50
 """Batches among which samples of like length are brought together."""
+CURRICULUM_WINDOW = 8
+"""The same where the order matters."""
 
 
 def sft_tokens(tokenizer: Any, conversations: Sequence[Conversation]) -> list[tuple[list[int], list[int]]]:
@@ -108,14 +110,19 @@ def real_share(lengths: Sequence[Sequence[int]], batch: int) -> float:
 
 
 def in_order(lengths: Sequence[int], settings: TrainingSettings, seed: int) -> list[int]:
-    """Positions of the samples in the order of training, all epochs in one row, batches of like length."""
+    """Positions of the samples in the order of training, all epochs in one row, batches of like length.
+
+    A curriculum keeps the order: that of the samples as they come (`stages`), or of their lengths.
+    """
     dice = random.Random(seed)
+    order = getattr(settings, "order", "shuffled")
     wanted = max(1, math.ceil(settings.epochs * len(lengths)))
+    kept = sorted(range(len(lengths)), key=lambda place: lengths[place] if order == "length" else 0)
     places: list[int] = []
     while len(places) < wanted:
-        places += dice.sample(range(len(lengths)), len(lengths))
+        places += dice.sample(kept, len(kept)) if order == "shuffled" else kept
     ordered: list[int] = []
-    step = WINDOW * settings.batch
+    step = (WINDOW if order == "shuffled" else CURRICULUM_WINDOW) * settings.batch
     for start in range(0, wanted, step):
         window = sorted(places[start : min(start + step, wanted)], key=lambda place: lengths[place])
         whole = len(window) // settings.batch * settings.batch
