@@ -127,3 +127,7 @@ paper: install ## the rows of the paper's tables on the bundled world, into docs
 paper-real: install ## the same on a real base: make paper-real BASE=/models/some-base
 	$(BIN)/persllm ablate recipes/paper/real.yaml --set base.model=$(BASE)
 	$(BIN)/python scripts/write_paper_results.py runs/paper-real
+
+.PHONY: bench-training
+bench-training: install ## our training step against plain TRL and a bare loop; needs runs/demo. On a CUDA GPU: benchmarks/training.py gpu
+	$(BIN)/python benchmarks/training.py cpu runs/demo

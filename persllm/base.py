@@ -22,7 +22,7 @@ from persllm.generation import Batch
 from persllm.records import Persona, Piece, Record, Reply, Request, Usage
 from persllm.rendering import answers_to_ids, encode, end_of_turn, prompts_to_ids
 from persllm.scoring import totals
-from persllm.small_base import ensure_small_base
+from persllm.small_base import small_base
 from persllm.store import Progress, disk_trouble, silent
 from persllm.templates import ANALYSIS_TOKEN, PROBE, ROLE_LINES, control_tokens, prelude, stage_tokens, without_prelude
 from persllm.thought import parted
@@ -52,11 +52,13 @@ def prepare_base(
 ) -> None:
     """Write the base with control tokens and template to `folder`, complete or not at all.
 
-    `small` is built and pretrained at first use and kept below `cache`. BaseModelError if the model is not to be
+    `small` is the shipped base, or built and pretrained at first use and kept below `cache`. BaseModelError if the model is not to be
     had or its tokenizer cannot end a turn.
     """
     torch.set_num_threads(threads)
-    source = str(ensure_small_base(settings, cache, seed, threads, progress)) if settings.model == "small" else settings.model
+    source = settings.model
+    if source == "small":
+        source = str(small_base(settings, {persona.language for persona in personas}, cache, seed, threads, progress))
     tokenizer, model = load_parts(source, settings.dtype)
     if tokenizer.eos_token_id is None:
         raise BaseModelError(

@@ -50,21 +50,21 @@ class BaseSettings(Settings):
     """The model that is to become the person."""
 
     model: str = "small"
-    """`small` builds and pretrains the bundled small base at first use; otherwise a Hugging Face name or a local path."""
+    """`small` is the shipped small base for English persons; for others, or with any of the five settings below changed, one is built and pretrained at first use. Otherwise a Hugging Face name or a local path."""
     stage_tokens: bool = True
     """Add one special token for each stage to the vocabulary, as in the paper (section 3.3)."""
     dtype: Literal["auto", "float32", "bfloat16"] = "float32"
     """Number format of the weights."""
     hidden_size: int = 128
-    """Width of the small base."""
+    """Width of a small base that is built."""
     layers: int = 4
-    """Depth of the small base."""
+    """Depth of a small base that is built."""
     vocabulary: int = 4096
-    """Size of the small base's byte-level BPE vocabulary."""
+    """Size of the byte-level BPE vocabulary of a small base that is built."""
     pretraining_tokens: int = 300_000
-    """Tokens the small base reads while it is pretrained."""
+    """Tokens that a small base reads which is built."""
     learning_rate: float = 3e-3
-    """Peak rate of the pretraining of the small base."""
+    """Peak rate of the pretraining of a small base that is built."""
 
 
 CheckName = Literal[

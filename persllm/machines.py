@@ -14,6 +14,7 @@ from pathlib import Path
 
 from persllm.config import BaseSettings, TrainingSettings
 from persllm.records import Record
+from persllm.small_base import SHIPPED, is_shipped
 
 SHARE = 0.35
 """Share of a machine's matrix rate that a training reaches."""
@@ -68,6 +69,8 @@ TYPICAL = (
 
 def shape_of(settings: BaseSettings) -> Shape | None:
     """The shape of a base: from the settings, from its config.json, or from its name; None if nothing tells."""
+    if settings.model == "small" and is_shipped(settings, {"en"}):
+        return shape_of_folder(str(SHIPPED)).model_copy(update={"source": "the shipped base"})
     if settings.model == "small":
         width, layers = settings.hidden_size, settings.layers
         parameters = settings.vocabulary * width + layers * 12 * width**2

@@ -1,17 +1,18 @@
-"""The bundled base: a small Llama-architecture model with its own byte-level BPE, built and pretrained at first use.
+"""The small base: a small Llama-architecture model with its own byte-level BPE, shipped for English, else built at first use.
 
-It reads the bundled general conversations and the nursery's invented little persons, so that it can read a
-question and answer in the first person before it becomes anybody. Nothing of the bundled world is among them.
-It is kept in a cache folder named by all that it depends on, complete or absent.
+The shipped one has read novels and dialogues (`scripts/pretrain_small_base.py`, `shipped_base/MODEL_CARD.md`). The built one
+reads the bundled general conversations and the nursery's invented little persons, so that it can read a question
+and answer in the first person before it becomes anybody. Nothing of the bundled world is among what either reads.
+A built one is kept in a cache folder named by all that it depends on, complete or absent.
 
-Limits: a few million parameters and a minute of reading; it knows nothing of the real world worth asking for.
+Limits: a few million parameters and an hour or a minute of reading; it knows nothing of the real world worth asking for.
 """
 
 import os
 import random
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +35,28 @@ BATCH_TOKENS = 2048
 """Tokens per optimizer step of the pretraining."""
 WARMUP = 0.05
 """Share of the steps in which the rate rises; after that it falls to a tenth along a cosine."""
+SHIPPED = Path(__file__).parent / "shipped_base"
+"""The folder of the shipped base, with its card."""
+BUILDING = {"hidden_size", "layers", "vocabulary", "pretraining_tokens", "learning_rate"}
+"""The settings that a built base depends on."""
+
+
+def small_base(
+    settings: BaseSettings, languages: Collection[str], cache: Path, seed: int = 0, threads: int = 2, progress: Progress = silent
+) -> Path:
+    """The folder of the small base for persons of these languages: the shipped one, or one built for these settings."""
+    return SHIPPED if is_shipped(settings, languages) else ensure_small_base(settings, cache, seed, threads, progress)
+
+
+def is_shipped(settings: BaseSettings, languages: Collection[str]) -> bool:
+    """Whether the shipped base will do: all persons are English and nothing about the building of another is set."""
+    return set(languages) == {"en"} and settings.model_dump(include=BUILDING) == BaseSettings().model_dump(include=BUILDING)
 
 
 def ensure_small_base(settings: BaseSettings, cache: Path, seed: int = 0, threads: int = 2, progress: Progress = silent) -> Path:
     """The folder of the small base, built now if the cache has none for these settings and texts."""
     texts = [text_of(conversation) for conversation in lessons(settings, seed)]
-    wanted = settings.model_dump(include={"hidden_size", "layers", "vocabulary", "pretraining_tokens", "learning_rate"})
+    wanted = settings.model_dump(include=BUILDING)
     folder = cache / f"small-base-{fingerprint([EDITION, TEMPLATE, wanted, seed, threads, texts])}"
     if not folder.is_dir():
         with disk_trouble(cache):
@@ -129,19 +146,25 @@ def pretrain(model: Any, rows: Sequence[list[int]], settings: BaseSettings, seed
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate_at(step, steps))
     model.train()
     for step, batch in zip(range(steps), endless_batches(rows, seed), strict=False):
-        longest = max(map(len, batch))
-        ids = torch.tensor([row + [0] * (longest - len(row)) for row in batch])
-        labels = torch.tensor([row[1:] + [-100] * (longest - len(row) + 1) for row in batch])
-        hidden = model.model(input_ids=ids, use_cache=False).last_hidden_state
-        logits = model.lm_head(hidden[labels != -100])
-        loss = torch.nn.functional.cross_entropy(logits, labels[labels != -100])
-        loss.backward()
+        token_losses(model, batch).mean().backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad()
         schedule.step()
         progress(step + 1, steps)
     model.eval()
+
+
+def token_losses(model: Any, batch: Sequence[list[int]]) -> Any:
+    """Loss of every token of a batch but the first of each row, in nats: a tensor of one dimension."""
+    import torch
+
+    longest = max(map(len, batch))
+    ids = torch.tensor([row + [0] * (longest - len(row)) for row in batch])
+    labels = torch.tensor([row[1:] + [-100] * (longest - len(row) + 1) for row in batch])
+    hidden = model.model(input_ids=ids, use_cache=False).last_hidden_state
+    wanted = labels != -100
+    return torch.nn.functional.cross_entropy(model.lm_head(hidden[wanted]), labels[wanted], reduction="none")
 
 
 def rate_at(step: int, steps: int) -> float:
