@@ -61,6 +61,8 @@ class Person:
         self.forms: dict[str, int] = {}
         self.givens: set[str] = set()
         self.surnames: set[str] = set()
+        self.husbands: set[str] = set()
+        """Given names of the husband by which a wife is called: Mrs. Peter Blewett."""
         self.titles: set[str] = set()
         self.gender: Gender = "x"
 
@@ -83,6 +85,8 @@ def fits(person: Person, gender: Gender) -> bool:
 
 
 QUALIFIED = re.compile(r"\b(?:[Oo]ld|[Yy]oung|[Ee]lder|[Yy]ounger) (Mr\.? [A-Z][a-z]+)\b")
+SHORTEST_PREFIX = 3
+"""A name of so many letters with which one given name of the book begins is short for it: Gil, Gilbert."""
 FEWEST_QUALIFIED = 3
 """`old Mr. X` or `young Mr. X` so often means that there are two of them."""
 
@@ -130,8 +134,7 @@ class Joiner:
             return
         if len(parsed.plain) > 1:
             husband = bool(set(parsed.titles) & self.words.married) and self.words.given.get(parsed.plain[0]) == "m"
-            if not husband:
-                person.givens.add(parsed.plain[0])
+            (person.husbands if husband else person.givens).add(parsed.plain[0])
             person.surnames.add(parsed.plain[-1])
         elif parsed.titles and not self.title_of_given(parsed):
             person.surnames.add(parsed.plain[0])
@@ -198,12 +201,18 @@ class Joiner:
     def by_single_name(self, parsed: Parsed) -> Person | None:
         """The person of whom a word is the given name, the surname, or a short form."""
         name, gender = parsed.rest[0], parsed.gender
+        wives = [p for p in self.persons if name in p.husbands] if set(parsed.titles) & self.words.married else []
+        if len(wives) == 1:
+            return wives[0]
         givens = [p for p in self.persons if name in p.givens and fits(p, gender)]
         surnames = [p for p in self.persons if name in p.surnames and p.gender != "f" and not parsed.titles]
         women = [p for p in self.persons if name in p.surnames and not parsed.titles and p.gender == "f"]
         if women and sum(p.count for p in women) > RARE_MAN * sum(p.count for p in surnames):
             surnames = women
         short = [p for p in self.persons if any(self.same_given(name, other) for other in p.givens) and fits(p, gender)]
+        if not short and not parsed.titles and len(name) >= SHORTEST_PREFIX:
+            short = [p for p in self.persons if any(other.startswith(name) for other in p.givens)]
+            short = short if len(short) == 1 else []
         for found in (givens, surnames, [p for p in short if not self.apart(p, parsed)]):
             if found and not (found is surnames and len(found) > 1 and self.apart(max(found, key=lambda p: p.count), parsed)):
                 return max(found, key=lambda p: p.count)

@@ -56,13 +56,13 @@ class CueFinder:
         scene = self.scene
         for number, piece in enumerate(turn.pieces):
             text = scene.paragraphs[piece.paragraph]
-            following = next((p.start for p in turn.pieces[number + 1 :] if p.paragraph == piece.paragraph), len(text))
-            previous = next((p.end for p in reversed(turn.pieces[:number]) if p.paragraph == piece.paragraph), 0)
+            previous, following = scene.gaps(piece)
             after = scene.tagged(piece.paragraph, piece.end, following)
             closed = text[piece.start : piece.end].rstrip(" _")[-1:] in ".…"
             found += self.after(after, number, closed)
             if number == 0 or previous == 0 or turn.pieces[number - 1].paragraph != piece.paragraph:
-                found += self.before(scene.tagged(piece.paragraph, previous, piece.start), number)
+                cues = self.before(scene.tagged(piece.paragraph, previous, piece.start), number)
+                found += [cue for cue in cues if previous == 0 or cue.manner == "speech"]  # else it is about the turn before
         if turn.pieces[0].start <= 3 and turn.paragraphs[0] > 0:
             place = turn.paragraphs[0] - 1
             tail = scene.paragraphs[place].rstrip()
@@ -141,6 +141,9 @@ class CueFinder:
     def described(self, phrase: str, manner: str, piece: int) -> Cue | None:
         """The cue of a noun phrase: the last word that names a person."""
         tokens = phrase.split()
+        known = self.scene.phrases.get(" ".join(tokens[1:]), -1)
+        if known >= 0 and tokens[-1] not in self.words.nouns:
+            return Cue(manner, "description", known, self.scene.characters[known].gender, piece, " ".join(tokens[1:]))
         for token in reversed(tokens[1:]):
             if token in self.words.nouns or token in self.words.kin:
                 gender = self.words.nouns.get(token, "x")

@@ -106,9 +106,17 @@ class FeatureMaker:
         for paragraph in turn.paragraphs:
             for mention in self.scene.mentions[paragraph]:
                 inside = any(p.paragraph == paragraph and p.start <= mention.start < p.end for p in turn.pieces)
-                if inside == quoted and (quoted or not mention.quoted):
+                if inside == quoted and (quoted or not (mention.quoted or self.others_narration(turn, mention))):
                     found.append(mention)
         return found
+
+    def others_narration(self, turn: Turn, mention: Mention) -> bool:
+        """Whether a mention stands beside another turn of the same paragraph."""
+        for other in self.of_paragraph[mention.paragraph]:
+            ends = [(p.start, p.end) for p in self.scene.turns[other].pieces if p.paragraph == mention.paragraph]
+            if (other < turn.number and mention.start < ends[-1][1]) or (other > turn.number and mention.start > ends[0][0]):
+                return True
+        return False
 
     def told_before(self, turn: Turn) -> list[Mention]:
         """Mentions in the narration before the turn's first words, the nearest first."""

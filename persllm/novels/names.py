@@ -24,6 +24,10 @@ VERB_AFTER = re.compile(rf"\s*,?\s+(?:[a-z]+ly |then |only |had |again |at last 
 VOCATIVE = re.compile(r"^\s*[,!?.;…—]|^\s*$|^-")
 ADJECTIVES = {"old", "young", "poor", "little", "dear"}
 """Words before a name that are no part of it."""
+NO_NAME_AFTER = re.compile(r" (?:I|you|he|she|it|we|they|the|not|God)\b")
+"""After a word at the head of a sentence that is a verb there: `May I`, `Will you`."""
+FEWEST_SPOKEN = 3
+"""So often a word that is also a name must stand beside a verb of speech."""
 ALL_CAPITALS = re.compile(r"[A-Z\W\d]+")
 
 
@@ -98,6 +102,8 @@ class NameFinder:
         """(start, end, form) of the name in a capitalised sequence; None if there is none."""
         tokens = [(m.start(), m.end(), m[0]) for m in re.finditer(r"\S+", match["name"])]
         at_start = bool(START.search(text, max(0, match.start() - 8), match.start()))
+        if at_start and tokens[0][2] in self.words.also_words and NO_NAME_AFTER.match(text, match.start("name") + tokens[0][1]):
+            tokens.pop(0)
         while tokens and not self.leads(tokens[0][2], len(tokens) > 1, at_start and not match["the"]):
             tokens.pop(0)
             at_start = False
@@ -167,12 +173,15 @@ def find_forms(paragraphs: Sequence[str], spoken: Sequence[Sequence[tuple[int, i
         else:
             told[at.text] += 1
             speaks[at.text] += beside_speech(text, at)
+    families = {form.split()[-1] for form in count if form.split()[0].lower() in words.titles and len(form.split()) == 2}
     kept = []
     for form, number in count.most_common():
         tokens = form.removeprefix("the ").split()
         title = tokens[0].lower() in words.titles and len(tokens) > 1
-        given = tokens[0] in words.given and number > 1
+        given = (tokens[0] in words.given or tokens[0] in words.short_forms) and (number > 1 or tokens[-1] in families)
         speaking = speaks[form] >= (2 if form.startswith("the ") else 1) and number > 1
+        if tokens[0] in words.also_words and len(tokens) == 1 and speaks[form] < FEWEST_SPOKEN:
+            continue
         if form.endswith("s") and len(tokens) > 1 - form.startswith("the ") and plural(form, count):
             continue
         if (
@@ -201,7 +210,8 @@ def plural(form: str, count: Counter[str]) -> bool:
 
 def parts_of_names(kept: Sequence[Form], *counts: Counter[str]) -> list[Form]:
     """Forms that are a part of a name already found: a surname or a given name that stands alone."""
-    parts = {token for form in kept if len(form.text.split()) < 4 for token in form.text.split()} - english().never_names
+    unsure = {word for word in english().also_words if counts[2][word] < FEWEST_SPOKEN}
+    parts = {token for form in kept if len(form.text.split()) < 4 for token in form.text.split()} - english().never_names - unsure
     have = {form.text for form in kept}
     heads = {form.text.split()[-1] for form in kept if form.text.startswith("the ")}
     singles = {form.text for form in kept if " " not in form.text}

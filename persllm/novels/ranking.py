@@ -19,7 +19,7 @@ FARTHEST_ANCHOR = 10
 """Turns within which a verb of speech beside a name supports its neighbours."""
 EVIDENCE = (
     "constant", "log_odds", "second", "two_anchors_agree", "an_anchor_disagrees", "no_anchor", "anchor_distance", "speaks_often",
-    "described", "vague", "called_in_own_words", "length",
+    "described", "vague", "called_in_own_words", "length", "is_an_anchor", "voices", "rivals",
 )  # fmt: skip
 
 
@@ -85,11 +85,14 @@ def evidence(maker: FeatureMaker, number: int, belief: Mapping[int, float]) -> n
     view, who = maker.views[number], maker.scene.characters[best]
     vague = who.described and who.name.split()[-1] in VAGUE
     agree = [fits(best, at, speaker) for at, speaker in (before, after) if at]
+    voices = voices_around(maker, number)
+    genders = [maker.scene.characters[voice].gender for voice in voices - {best}]
     return np.array(
         [
             1.0, np.log(bounded / (1 - bounded)), ranked[1] if len(ranked) > 1 else 0.0, float(agree.count(True) == 2),
             float(False in agree), float(not agree), np.log1p(min([at for at, _ in (before, after) if at], default=12)),
             np.log1p(maker.speaking[best]) / 3, float(who.described), float(vague), float(best in view.called), min(len(view.turn.voiced), 400) / 400,
+            float(best in voices), np.log1p(len(voices)), np.log1p(sum("x" in (who.gender, other) or other == who.gender for other in genders)),
         ]
     )  # fmt: skip
 
@@ -104,6 +107,20 @@ def anchor(maker: FeatureMaker, number: int, step: int) -> tuple[int, int]:
         if cue.manner == "speech" and cue.subject == "name":
             return distance, cue.character
     return 0, -1
+
+
+def voices_around(maker: FeatureMaker, number: int) -> set[int]:
+    """Who is named beside a verb of speech in the conversation around a turn."""
+    found = set()
+    for step in (-1, 1):
+        for distance in range(FARTHEST_ANCHOR + 1):
+            other = number + step * distance
+            if not 0 <= other < len(maker.views) or (distance and maker.gap(other - step, other) > FAR_APART):
+                break
+            cue = maker.views[other].cue
+            if cue.manner == "speech" and cue.subject == "name":
+                found.add(cue.character)
+    return found
 
 
 def fits(speaker: int, distance: int, other: int) -> bool:

@@ -7,7 +7,8 @@ subject (`said Rose`), an action before or after the words (`Rose sighed.`), or 
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import NamedTuple
 
 from persllm.novels.book import Character, Mention, Piece
@@ -17,12 +18,37 @@ from persllm.novels.words import english, speech_pattern
 
 DETERMINERS = "the|The|a|A|an|An|another|Another|this|that|his|her|my|their|one of the|His|Her|My"
 DESCRIPTION = re.compile(rf"\b(?P<det>{DETERMINERS}) (?P<rest>(?:[a-z][a-z'-]* ){{0,3}}?)(?P<noun>[a-z][a-z-]+)\b")
+NOBODY = frozenset("latter former first second third last next same whole most least words".split())
+"""Words after `said the` that name nobody who could be told apart."""
 FIRST = re.compile(r"\b(?:I|me|my|myself)\b")
 FIRST_PERSON = 0.004
 """Share of `I` among the words of the narration from which on a book has a narrator of its own."""
 
 BESIDE = 25
 """Characters between spoken words and a name within which `said` beside that name tells who spoke them."""
+
+
+@cache
+def plainly_said() -> re.Pattern[str]:
+    """A description right after spoken words and a plain verb of speech, whatever its noun: `murmured the tinker.`"""
+    verbs = "|".join(sorted(english().plain_speech))
+    ending = r"(?=[.,;:!?—]|$| (?:in|with|of|at|who|as|to|from|again|and)\b)"
+    return re.compile(rf"[\s,\"”’'_]*(?:{verbs}) [Tt]he (?P<rest>(?:[a-z][a-z'-]* ){{0,3}}?)(?P<noun>[a-z][a-z-]+){ending}")
+
+
+@cache
+def named_after() -> re.Pattern[str]:
+    """A tagged name with a plain verb of speech right after spoken words: `said ⟦3⟧`, `⟦3⟧ said`."""
+    verbs = "|".join(sorted(english().plain_speech))
+    inverted = rf"(?:{verbs}) (?:old |poor |little |young |the )?⟦(?P<inverted>\d+)⟧"
+    return re.compile(rf"[\s,\"”’'_—-]*(?:{inverted}|⟦(?P<straight>\d+)⟧ (?:[a-z]+ly )?(?:{verbs})\b)")
+
+
+@cache
+def named_before() -> re.Pattern[str]:
+    """The same right before them: `⟦3⟧ howled, "`."""
+    verbs = "|".join(sorted(english().plain_speech | {"howled", "shrieked", "called"}))
+    return re.compile(rf"⟦(\d+)⟧ (?:[a-z]+ly )?(?:{verbs})(?: [a-z]+ly)?[,:]\s*[\"“‘']?\s*$")
 
 
 class Turn(NamedTuple):
@@ -59,12 +85,41 @@ class Scene:
             )
         self.add_described()
         self.narrator = self.add_narrator()
-        self.turns = make_turns(paragraphs, pieces)
+        self.turns = self.parted(make_turns(paragraphs, pieces))
 
     def acts(self, paragraph: int, end: int) -> bool:
         """Whether the words after a mention look like its verb."""
         match = re.compile(r",? (?:(?:[a-z]+ly|then|only|never|also|now|still|who) )?([a-z]+)").match(self.paragraphs[paragraph], end)
         return bool(match and english().is_past(match[1]))
+
+    def gaps(self, piece: Piece) -> tuple[int, int]:
+        """(end of the spoken words before a piece in its paragraph, start of those after it)."""
+        spans = self.spoken[piece.paragraph]
+        before = max((end for _, end in spans if end <= piece.start), default=0)
+        return before, min((start for start, _ in spans if start >= piece.end), default=len(self.paragraphs[piece.paragraph]))
+
+    def parted(self, turns: Sequence[Turn]) -> list[Turn]:
+        """The turns, those in two where one paragraph holds two that different people are said to speak."""
+        groups: list[list[Piece]] = []
+        for turn in turns:
+            speaker = -1
+            groups.append([])
+            for piece in turn.pieces:
+                named = self.named_beside(piece)
+                if named >= 0 and speaker >= 0 and named != speaker:
+                    groups.append([])
+                speaker = named if named >= 0 else speaker
+                groups[-1].append(piece)
+        return [turn_of(number, group, self.paragraphs) for number, group in enumerate(groups)]
+
+    def named_beside(self, piece: Piece) -> int:
+        """The character whom a plain verb of speech right after or before a piece names; -1 without."""
+        begin, end = self.gaps(piece)
+        after = named_after().match(self.tagged(piece.paragraph, piece.end, end))
+        if after:
+            return int(after["inverted"] or after["straight"])
+        before = named_before().search(self.tagged(piece.paragraph, begin, piece.start))
+        return int(before[1]) if before else -1
 
     def by_strangers(self) -> set[int]:
         """Numbers of the turns beside which a verb of speech has a name too rare to be listed: `said Karl Holm`."""
@@ -95,13 +150,18 @@ class Scene:
                         and not inside(self.spoken[place], match.start())
                     ):
                         found[match["rest"] + match["noun"]] += 1
+            found.update(self.said_plainly(place))
         first = len(self.characters)
         names = {phrase: first + number for number, phrase in enumerate(sorted(found))}
         lower = {form.removeprefix("the ").lower(): place for form, place in self.owner.items() if form.startswith("the ")}
         names |= {phrase: lower[phrase] for phrase in names if phrase in lower}
         self.characters += [
             Character(
-                name=f"the {phrase}", aliases=(f"the {phrase}",), gender=words.nouns[phrase.split()[-1]], mentions=count, described=True
+                name=f"the {phrase}",
+                aliases=(f"the {phrase}",),
+                gender=words.nouns.get(phrase.split()[-1], "x"),
+                mentions=count,
+                described=True,
             )  # type: ignore[arg-type]
             for phrase, count in sorted(found.items())
         ]
@@ -117,6 +177,14 @@ class Scene:
                     Mention(place, match.start(), match.end(), names[match[1]], quoted, self.acts(place, match.end()), match[0])
                 )
             self.mentions[place].sort(key=lambda mention: mention.start)
+
+    def said_plainly(self, place: int) -> Iterator[str]:
+        """Descriptions right after spoken words and a plain verb of speech, whatever their noun: `murmured the tinker.`"""
+        words, text = english(), self.paragraphs[place]
+        for _, end in self.spoken[place]:
+            match = plainly_said().match(text, end)
+            if match and match["noun"] not in words.nouns and match["noun"] not in words.groups | NOBODY:
+                yield match["rest"] + match["noun"]
 
     def add_narrator(self) -> int:
         """Index of the character who tells the book as `I`; -1 if nobody does."""
@@ -159,15 +227,13 @@ def make_turns(paragraphs: Sequence[str], pieces: Sequence[Piece], one_speaker: 
             groups[-1].append(piece)
         else:
             groups.append([piece])
-    return [
-        Turn(
-            number,
-            tuple(dict.fromkeys(p.paragraph for p in group)),
-            tuple(group),
-            " ".join(paragraphs[p.paragraph][p.start : p.end] for p in group),
-        )
-        for number, group in enumerate(groups)
-    ]
+    return [turn_of(number, group, paragraphs) for number, group in enumerate(groups)]
+
+
+def turn_of(number: int, pieces: Sequence[Piece], paragraphs: Sequence[str]) -> Turn:
+    """The turn that pieces make up."""
+    voiced = " ".join(paragraphs[p.paragraph][p.start : p.end] for p in pieces)
+    return Turn(number, tuple(dict.fromkeys(p.paragraph for p in pieces)), tuple(pieces), voiced)
 
 
 def unfinished(paragraphs: Sequence[str], last: Piece, piece: Piece) -> bool:

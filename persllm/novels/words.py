@@ -39,6 +39,8 @@ class Words(NamedTuple):
     given: dict[str, str]
     """Common given names -> gender."""
     never_names: frozenset[str]
+    also_words: frozenset[str]
+    """Words that may be names too (May, Grace, Thursday): names if the book lets them speak often enough."""
     sentence_words: frozenset[str]
     """Words that are capitalised only because a sentence begins."""
 
@@ -66,7 +68,7 @@ def english() -> Words:
         kin=single["kin"], narrow_addresses=single["narrow_addresses"],
         short_forms={form: frozenset(full) for form, full in short.items()},
         given={word: gender for gender, words in raw["given_names"].items() for word in words.split()},
-        never_names=single["never_names"], sentence_words=single["sentence_words"],
+        never_names=single["never_names"], also_words=single["also_words"], sentence_words=single["sentence_words"],
     )  # fmt: skip
 
 
