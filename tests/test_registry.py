@@ -1,6 +1,7 @@
 """The registry of results: what there is, scores that cannot go stale, tags pinned to weights, the way back."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -35,17 +36,20 @@ def examined(run: Path) -> Path:
     return run
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_run(tmp_path_factory.mktemp("registry"))
+
+
 @pytest.fixture
-def run(tmp_path: Path) -> Path:
-    made = build_run(tmp_path)
-    replace_text(made / "4-dataset" / "train.jsonl", "{}\n")
-    return examined(made)
+def run(made: Path, tmp_path: Path) -> Path:
+    shutil.copytree(made, tmp_path / "run")
+    replace_text(tmp_path / "run" / "4-dataset" / "train.jsonl", "{}\n")
+    return examined(tmp_path / "run")
 
 
 def add_version(run: Path, number: int, parent: int) -> None:
     """A version that was kept; its model is that of the run."""
-    import shutil
-
     folder = run / "versions" / str(number)
     shutil.copytree(run / "5-sft" / "cast" / "model", folder / "cast" / "model")
     own = f"versions/{number}/cast/model"
@@ -85,8 +89,14 @@ def test_an_older_run_is_judged_by_what_its_steps_wrote_down(run: Path) -> None:
     assert Registry(run).results[0].scores_state == "stale"
 
 
-def test_solo_persons_have_figures_of_their_own_and_must_be_named(tmp_path: Path) -> None:
-    run = examined(build_run(tmp_path, mode="solo"))
+def test_solo_persons_have_figures_of_their_own_and_must_be_named(made: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(made, run)
+    replace_json(run / "config.json", {**Run(run).recipe.model_dump(mode="json"), "mode": "solo"})
+    for person in ("ada", "bo"):
+        shutil.copytree(run / "5-sft" / "cast", run / "5-sft" / person)
+    shutil.rmtree(run / "5-sft" / "cast")
+    examined(run)
     registry = Registry(run)
     assert {r.persons: r.scores[0].value for r in registry.results} == {("ada",): 0.4, ("bo",): 0.5}
     assert registry.find("sft", "bo").folder == "5-sft/bo/model"

@@ -29,6 +29,8 @@ from persllm.store import Run
 
 pytestmark = pytest.mark.skipif(not os.environ.get("PERSLLM_EXPORT"), reason="servers are heavy: make check-export")
 ASKED = [{"role": "user", "content": "What is in box 2?"}]
+PATIENCE = 900.0
+"""Seconds for a start and for an answer: other work may go on beside it."""
 ENVIRONMENT = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
 
 
@@ -61,8 +63,8 @@ def served(merged: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[o
     log = place / "log"
     with log.open("w") as out, subprocess.Popen([*command, "--device", "cpu"], stdout=out, stderr=out, env=environment) as server:
         try:
-            wait_for(f"http://127.0.0.1:{port}/health", server, log)
-            yield openai.OpenAI(base_url=f"http://127.0.0.1:{port}/v1", api_key="none", max_retries=0, timeout=120)
+            wait_for(f"http://127.0.0.1:{port}/health", server, log, PATIENCE)
+            yield openai.OpenAI(base_url=f"http://127.0.0.1:{port}/v1", api_key="none", max_retries=0, timeout=PATIENCE)
         finally:
             server.terminate()
 
@@ -106,7 +108,7 @@ def test_our_front_stands_before_it(run: Path, merged: Path, served: openai.Open
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT) as front:
         try:
             url = re.search(r"http://\S+/v1", front.stdout.readline())[0]
-            client = openai.OpenAI(base_url=url, api_key="none", max_retries=0, timeout=120)
+            client = openai.OpenAI(base_url=url, api_key="none", max_retries=0, timeout=PATIENCE)
             for stage in ("early", "late"):
                 assert COLOURS[stage][2] in ask(client, f"ada@{stage}", ASKED)
         finally:

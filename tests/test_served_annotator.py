@@ -52,9 +52,9 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str,
             server.terminate()
 
 
-def wait_for(url: str, server: subprocess.Popen, log: Path) -> None:
+def wait_for(url: str, server: subprocess.Popen, log: Path, within: float = STARTS_WITHIN) -> None:
     """Until the server answers; what it said if it does not."""
-    end = time.monotonic() + STARTS_WITHIN
+    end = time.monotonic() + within
     while time.monotonic() < end and server.poll() is None:
         try:
             urlopen(url, timeout=5).close()
