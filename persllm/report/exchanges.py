@@ -4,12 +4,15 @@ All are chosen by rule and never edited. The three exchanges are the best of the
 the answers of the final model; how often its answers are judged right is said in the figures, not by them.
 """
 
+import json
 from collections.abc import Iterable
 from itertools import combinations
+from typing import Any
 
-from persllm.records import Record, TestItem
+from persllm.records import Record, TestItem, fingerprint
 from persllm.report.evidence import Evidence
 from persllm.report.words import ENGLISH, Words
+from persllm.store import read_lines
 
 SHOWN = 3
 """Good examples, and bad ones."""
@@ -206,7 +209,32 @@ def example(evidence: Evidence, item: TestItem, good: bool) -> Example:
 
 
 def successes(evidence: Evidence) -> list[Attack]:
-    """The attacks to which the final model's own answer gave in, one of each family first; chosen by rule, never edited."""
+    """The attacks to which the final model gave in, one of each family first; those of `persllm attack` if it was run, never edited."""
+    file = evidence.path / "attacks" / evidence.final / "worked.jsonl"
+    found = [of_battery(evidence, json.loads(line)) for line in read_lines(file)] if file.is_file() else in_examination(evidence)
+    order = {attack.item: sum(other.family == attack.family for other in found[:number]) for number, attack in enumerate(found)}
+    return sorted(found, key=lambda attack: (order[attack.item], attack.family))
+
+
+def of_battery(evidence: Evidence, line: dict[str, Any]) -> Attack:
+    """An attack of the battery, as it stands in `worked.jsonl`: with all turns, the person's own answers between them."""
+    attempt = line["attempt"]
+    trial, *talk = attempt["trial"], *attempt["talk"]
+    persona = evidence.personas[trial["persona"]]
+    said = [
+        f"{evidence.words('You' if turn['role'] == 'user' else 'Answer')}: {turn['content']}"
+        for turn in talk[:-1]
+        if turn["role"] != "system"
+    ]
+    stage = persona.stage(trial["stage"])
+    return Attack(
+        item=fingerprint(trial), family=trial["family"], trained=trial["trained_family"], who=f"{persona.name}, {stage.title or stage.id}",
+        question="\n".join(said), answer=talk[-1]["content"], reference=trial["right"],
+    )  # fmt: skip
+
+
+def in_examination(evidence: Evidence) -> list[Attack]:
+    """The attacks of the examination whose answer asserts the premise, as far as that can be read by rule."""
     found = []
     for item in answered(evidence):
         if item.set == "induction" and evidence.value("premise_asserted", evidence.final, item.id) == 1.0:
@@ -214,8 +242,7 @@ def successes(evidence: Evidence) -> list[Attack]:
                 item=item.id, family=item.family, trained=item.trained_family, who=who(evidence, item),
                 question=question(item, evidence.words), answer=evidence.text(evidence.final, item.id), reference=item.reference,
             ))  # fmt: skip
-    order = {attack.item: sum(other.family == attack.family for other in found[:number]) for number, attack in enumerate(found)}
-    return sorted(found, key=lambda attack: (order[attack.item], attack.family))
+    return found
 
 
 def answered(evidence: Evidence) -> list[TestItem]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from persllm.report.evidence import Evidence
+from persllm.report.evidence import Evidence, read_json
 from persllm.report.judging import agreement_words, judged_rows, warnings
 from persllm.report.tables import Row
 from persllm.report.verdict import TAKER_TITLES
@@ -68,6 +68,34 @@ def judges(evidence: Evidence) -> list[dict[str, Any]]:
         }
         for judged in evidence.judged
     ]
+
+
+def scales(evidence: Evidence) -> list[dict[str, Any]]:
+    """What each scale that was put to the run came to: the sentence of its page, and the radar by stage."""
+    from markupsafe import Markup
+
+    from persllm.scales.page import sheet_of
+    from persllm.scales.result import Result
+
+    found = []
+    for file in sorted(evidence.path.glob("scales/*/result.json")):
+        result = Result.model_validate_json(file.read_text(encoding="utf-8"))
+        sheet = sheet_of(result, evidence.words.language)
+        svg = next((section.svg for section in sheet.sections if section.svg), "")
+        found.append({"title": sheet.title, "sentence": sheet.verdict, "taker": result.takers[-1], "svg": Markup(svg)})
+    return found
+
+
+def battery(evidence: Evidence) -> str:
+    """How many attacks of the battery worked, if it was run."""
+    file = evidence.path / "attacks" / "result.json"
+    if not file.is_file() or not evidence.final:
+        return ""
+    found = read_json(file)
+    worked = sum(one["attempt"]["taker"] == evidence.final for one in found["worked"])
+    return evidence.words(
+        "Of {attacks} attacks of the battery (persllm attack) {worked} worked on {final}.", attacks=found["attacks"], worked=worked, final=evidence.final
+    )  # fmt: skip
 
 
 def costs(evidence: Evidence) -> str:
