@@ -131,3 +131,7 @@ paper-real: install ## the same on a real base: make paper-real BASE=/models/som
 .PHONY: bench-training
 bench-training: install ## our training step against plain TRL and a bare loop; needs runs/demo. On a CUDA GPU: benchmarks/training.py gpu
 	$(BIN)/python benchmarks/training.py cpu runs/demo
+
+.PHONY: check-launch
+check-launch: install ## trainings on two CPU processes and on two launchers, killed, failed and gone on with; minutes
+	PERSLLM_LAUNCH=1 $(BIN)/python -m pytest -q -s tests/test_launching.py

@@ -15,7 +15,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -147,19 +147,45 @@ def command(made: Plan, job: Path) -> list[str]:
 
 
 def run_launched(launch: Launch, folder: Path, job: dict[str, Any], progress: Progress) -> None:
-    """Start the job of a training in its folder on all processes of this machine, and wait for its end.
+    """Train what `job` says in a folder on all processes; other machines learn of it by `job.json` there. TrainingError as of `take_part`."""
+    for old in (TOLD, *(file.name for file in folder.glob(FAILED.format("*")))):
+        (folder / old).unlink(missing_ok=True)
+    replace_json(folder / JOB, {**job, "id": f"{time.time_ns()}"})
+    take_part(plan(launch), folder, progress)
+
+
+def follow(launch: Launch, run: Path, ended: Callable[[], bool], progress: Progress) -> None:
+    """On a machine other than the first: take part in every training of a run that machine 0 begins, until there are no more."""
+    made = plan(launch)
+    known: set[str] = {""}
+    while not ended():
+        for file in sorted(run.glob(f"*/*/{JOB}")):
+            identity = identity_of(file)
+            if identity not in known:
+                known.add(identity)
+                noted(progress, file.parent.name)
+                take_part(made, file.parent, progress)
+        time.sleep(POLL)
+
+
+def identity_of(job: Path) -> str:
+    """What tells one start of a job from another; empty if the file is gone or was not written whole."""
+    try:
+        return str(json.loads(job.read_text(encoding="utf-8"))["id"])
+    except (OSError, ValueError, KeyError):
+        return ""
+
+
+def take_part(made: Plan, folder: Path, progress: Progress) -> None:
+    """Start the processes of this machine for the job in a folder, and wait for their end.
 
     TrainingError with the reason that a process gave, or with the last words of the launcher.
     """
-    made = plan(launch)
-    if made.machine_rank == 0:
-        for old in (TOLD, *(file.name for file in folder.glob(FAILED.format("*")))):
-            (folder / old).unlink(missing_ok=True)
-        replace_json(folder / JOB, job)
-    with started(command(made, folder / JOB), folder / LOG, made.kind == CPU) as process:
+    log = folder / (f"{made.machine_rank}-{LOG}" if made.machine_rank else LOG)
+    with started(command(made, folder / JOB), log, made.kind == CPU) as process:
         hear(process, folder / TOLD, progress)
     if process.returncode:
-        raise TrainingError(why(folder, made, process.returncode))
+        raise TrainingError(why(folder, log, made, process.returncode))
 
 
 @contextlib.contextmanager
@@ -208,11 +234,10 @@ def hear(process: subprocess.Popen, file: Path, progress: Progress) -> None:
         time.sleep(POLL)
 
 
-def why(folder: Path, made: Plan, status: int) -> str:
+def why(folder: Path, log: Path, made: Plan, status: int) -> str:
     """The reason of a failed launch."""
     for file in sorted(folder.glob(FAILED.format("*"))):
         return str(json.loads(file.read_text(encoding="utf-8"))["error"])
-    log = folder / LOG
     lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
     killed = any("exitcode: -9" in line.lower() or "signal 9" in line.lower() for line in lines[-60:])
     if killed:

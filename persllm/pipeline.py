@@ -23,12 +23,13 @@ from persllm.config import Recipe
 from persllm.construction import Construction
 from persllm.errors import ConfigError, MaterialError, RunError
 from persllm.gold import gold_items
-from persllm.launching import Launch
+from persllm.launching import Launch, follow, plan
 from persllm.privacy import refuse_remote
 from persllm.provenance import logged, write_provenance
 from persllm.records import Conversation, Dropped, Material, Persona, PreferencePair, Question, TestItem, fingerprint
 from persllm.step_settings import WAYS, constructor_settings, dataset_settings, dump, evaluation_settings, folders_settings
 from persllm.store import Part, Progress, Run, StepFolder, differences, now, replace_json, silent
+from persllm.trackers import check_trackers
 from persllm.verification import check_verifier, verify_sample
 
 log = logging.getLogger("persllm")
@@ -197,7 +198,8 @@ def examine(work: Work) -> dict[str, Any]:
     """Takers answer; metrics score."""
     from persllm.evaluation import evaluate
 
-    train_baselines(work.recipe, work.run, groups(work.recipe, work.personas), work.base, work.progress, work.launch)
+    alone = work.launch if work.launch and plan(work.launch).machines == 1 else None
+    train_baselines(work.recipe, work.run, groups(work.recipe, work.personas), work.base, work.progress, alone)
     items = work.run.step("4-dataset").records(TestItem, "test.jsonl")
     return evaluate(work.recipe, work.run, work.personas, items, work.conversations, work.folder, work.progress)
 
@@ -270,6 +272,11 @@ def run_recipe(
     first, last = step_named(redo), step_named(until)
     run = Run(runs / recipe.name)
     check_before(recipe)
+    if launch and plan(launch).machines > 1 and first:
+        raise ConfigError("--redo goes with one machine: make the step again there with --until, or take another --run NAME.")
+    if launch and plan(launch).machine_rank > 0:
+        take_part_in(run, launch, last, show)
+        return run
     with run.locked(), logged(run):
         if first:
             for step in STEPS[: STEPS.index(first)]:
@@ -282,6 +289,15 @@ def run_recipe(
             if step is last:
                 break
     return run
+
+
+def take_part_in(run: Run, launch: Launch, last: Step | None, show: Show) -> None:
+    """What a machine other than the first does: train along, until the last training that is wanted is finished."""
+    wanted = STEPS[: STEPS.index(last) + 1] if last else STEPS
+    trainings = [step for step in wanted if step.folder in ("5-sft", "7-dpo")]
+    if trainings:
+        with show(trainings[-1]) as progress:
+            follow(launch, run.path, lambda: run.step(trainings[-1].folder).finished, progress)
 
 
 def step_named(name: str) -> Step | None:
@@ -297,6 +313,7 @@ def step_named(name: str) -> Step | None:
 def check_before(recipe: Recipe) -> None:
     """Read everything the user gave before anything is written, and refuse addresses that may get no text."""
     refuse_remote(recipe)
+    check_trackers(recipe)
     check_baselines(recipe)
     personas = read_personas(recipe)
     if recipe.constructor.engine == "llm":

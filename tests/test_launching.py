@@ -1,23 +1,29 @@
 """A training on several processes: what is started, what each reads, and that one process can take over."""
 
 import os
+import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
+from killed_training import SHORT
 from launched_training import SETTINGS, TALK
 from safetensors.torch import load_file
-from toy_base import build_toy
+from toy_base import build_toy, colour_pairs
 
+from persllm.config import DpoSettings
 from persllm.errors import ConfigError, TrainingError
-from persllm.launching import Launch, command, plan
-from persllm.training import tune
+from persllm.launching import LOG, Launch, command, follow, plan
+from persllm.training import prefer, tune
 from persllm.training.checkpoints import Mark, check_spread, write_mark
 from persllm.training.world import dealt
 
 HERE = Path(__file__).parent
+PREFERENCES = DpoSettings(**SHORT)
+"""By LoRA; eight steps of four pairs."""
 
 
 # What is started -----------------------------------------------------------------------------------------
@@ -122,6 +128,40 @@ def test_two_processes_are_killed_and_one_goes_on_to_the_same_weights(tmp_path: 
     before = load_file(base / "model.safetensors")
     assert max((alone[name] - before[name]).abs().max() for name in before) > 1e-3
     assert max((alone[name] - together[name]).abs().max() for name in alone) < 1e-6
+
+
+@pytest.mark.skipif(not os.environ.get("PERSLLM_LAUNCH"), reason="minutes on two cores: make check-launch")
+def test_two_machines_learn_preferences_as_one_process_does(tmp_path: Path) -> None:
+    """Two launchers that meet at a port of this machine, one process each: machine 1 waits for the job that machine 0 writes."""
+    base, run = build_toy(tmp_path / "toy"), tmp_path / "run"
+    (tmp_path / "sft").mkdir()
+    (tmp_path / "sft" / "model").symlink_to(base)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    launches = [Launch(config="cpu", processes=2, machines=2, machine_rank=rank, address=address) for rank in range(2)]
+    folder, over, steps = run / "7-dpo" / "cast", threading.Event(), []
+    other = threading.Thread(target=follow, args=(launches[1], run, over.is_set, lambda done, total: steps.append(done)))
+    other.start()
+    try:
+        prefer(base, tmp_path / "sft", colour_pairs(32), PREFERENCES, folder, 1, 1, launch=launches[0])
+    finally:
+        over.set()
+        other.join(60)
+    assert not other.is_alive()
+    assert steps, "the other machine heard nothing"
+    assert "FAILED" not in (folder / f"1-{LOG}").read_text()
+    prefer(base, tmp_path / "sft", colour_pairs(32), PREFERENCES, tmp_path / "alone", 1, 1)
+    together, alone = (load_file(place / "model" / "model.safetensors") for place in (folder, tmp_path / "alone"))
+    assert max((alone[name] - together[name]).abs().max() for name in alone) < 1e-6
+
+
+@pytest.mark.skipif(not os.environ.get("PERSLLM_LAUNCH"), reason="minutes on two cores: make check-launch")
+def test_a_loss_that_is_no_number_on_one_process_ends_all_with_its_reason(tmp_path: Path) -> None:
+    base = build_toy(tmp_path / "toy")
+    wild = SETTINGS.model_copy(update={"adapter": "full", "learning_rate": 1e30})
+    with pytest.raises(TrainingError, match="is not a number, on the samples"):
+        tune(base, TALK, wild, tmp_path / "sft", 1, 1, launch=Launch(config="cpu"))
+    assert ended_within(20, str(tmp_path / "sft"))
 
 
 def ended_within(seconds: float, word: str) -> bool:

@@ -19,7 +19,9 @@ from persllm.config import BaseSettings, DpoSettings, SftSettings
 from persllm.errors import TrainingError
 from persllm.records import Message, Request, Sampling
 from persllm.training import prefer, tune
+from persllm.training.checkpoints import Mark, write_mark
 from persllm.training.samples import in_order, sft_tokens
+from persllm.training.trouble import is_memory
 
 HERE = Path(__file__).parent
 LORA = SftSettings(**{**SHORT, "learning_rate": 2e-2, "adapter": "lora", "epochs": 1})
@@ -45,6 +47,14 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
 def stage_rows(base: Path) -> list[int]:
     tokenizer = AutoTokenizer.from_pretrained(base)
     return sorted(i for token, i in tokenizer.get_added_vocab().items() if token.startswith(("<|stage:", "<|analysis")))
+
+
+def untied(base: Path) -> AutoModelForCausalLM:
+    """The toy with an output matrix of its own."""
+    model = AutoModelForCausalLM.from_pretrained(base)
+    model.config.tie_word_embeddings = False
+    model.lm_head.weight = torch.nn.Parameter(model.lm_head.weight.detach().clone())
+    return model
 
 
 def answers(folder: Path, analysis: bool = False) -> list[str]:
@@ -107,6 +117,61 @@ def test_a_loss_that_is_no_number_stops_with_the_step(base: Path, tmp_path: Path
     assert not (tmp_path / "sft" / "model").exists()
 
 
+def test_a_sample_that_breaks_the_loss_is_named_and_the_good_checkpoint_kept(base: Path, tmp_path: Path) -> None:
+    """A base with one row that is no number, as a broken download has: the loss of what holds that token is none either."""
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    poison = said("Why? \u00a4", "Because.", "late")
+    model = untied(base)
+    with torch.no_grad():
+        model.get_input_embeddings().weight[tokenizer("\u00a4", add_special_tokens=False)["input_ids"][-1]] = float("nan")
+    model.save_pretrained(tmp_path / "broken")
+    tokenizer.save_pretrained(tmp_path / "broken")
+    for _ in range(2):
+        with pytest.raises(TrainingError, match=r"the loss is not a number, on the samples .*checkpoints/checkpoint-\d+\. ") as stopped:
+            tune(tmp_path / "broken", [*colour_talk(32), poison], LORA, tmp_path / "sft", threads=1, seed=1)
+        found = json.loads((tmp_path / "sft" / "not-a-number.json").read_text())
+        assert poison.identity in found["samples"]
+        kept = max((file.parent for file in (tmp_path / "sft").glob("checkpoints/*/complete")), key=lambda folder: int(folder.name[11:]))
+        assert str(kept) in str(stopped.value)
+        assert all(torch.isfinite(weight).all() for weight in load_file(kept / "adapter_model.safetensors").values())
+
+
+def test_too_little_memory_says_which_setting_to_lower(base: Path, tmp_path: Path) -> None:
+    settings = LORA.model_copy(update={"rank": 1 << 40})
+    with pytest.raises(TrainingError, match=r"out of memory .*DefaultCPUAllocator.* sft.micro_batch=2 .*max_length"):
+        tune(base, colour_talk(8), settings, tmp_path / "sft", threads=1)
+    assert is_memory(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"))
+    assert is_memory(MemoryError())
+    assert not is_memory(RuntimeError("shapes do not fit"))
+
+
+def test_a_checkpoint_of_other_samples_is_removed_with_a_word(base: Path, tmp_path: Path) -> None:
+    foreign = tmp_path / "sft" / "checkpoints" / "checkpoint-4"
+    foreign.mkdir(parents=True)
+    write_mark(foreign, Mark(made_with="something else"))
+    words: list[str] = []
+
+    class Noting:
+        def __call__(self, done: int, total: int) -> None:
+            """Steps are not looked at."""
+
+        def note(self, note: str) -> None:
+            words.append(note)
+
+    tune(base, colour_talk(8), LORA, tmp_path / "sft", threads=1, progress=Noting())
+    assert words[0] == f"{foreign} was made with other settings or samples: removed"
+    assert any(word.startswith("loss ") for word in words)
+
+
+def test_a_device_takes_fewer_samples_at_once_and_learns_the_same(base: Path, tied_lora: Path, tmp_path: Path) -> None:
+    tune(base, colour_talk(), LORA.model_copy(update={"micro_batch": 1, "report_to": ("tensorboard",)}), tmp_path / "sft", threads=1)
+    whole, parts = weights(tied_lora / "model"), weights(tmp_path / "sft" / "model")
+    assert max((whole[name] - parts[name]).abs().max() for name in whole) < 1e-4
+    written = list((tmp_path / "sft" / "tensorboard").glob("events.*"))
+    assert len(written) == 1
+    assert b"train/loss" in written[0].read_bytes()
+
+
 def test_an_unknown_argument_for_trl_is_named(base: Path, tmp_path: Path) -> None:
     settings = LORA.model_copy(update={"arguments": {"warmup_ratio_of_mine": 1}})
     with pytest.raises(TrainingError, match="warmup_ratio_of_mine"):
@@ -151,9 +216,7 @@ def test_adapter_on_the_stage_base_equals_the_merged_model(base: Path, tied_lora
 
 
 def test_of_untied_embeddings_the_output_rows_move_too(base: Path, tmp_path: Path) -> None:
-    model = AutoModelForCausalLM.from_pretrained(base)
-    model.config.tie_word_embeddings = False
-    model.lm_head.weight = torch.nn.Parameter(model.lm_head.weight.detach().clone())
+    model = untied(base)
     model.save_pretrained(tmp_path / "untied")
     AutoTokenizer.from_pretrained(base).save_pretrained(tmp_path / "untied")
     tune(tmp_path / "untied", colour_talk(), LORA, tmp_path / "sft", threads=1)

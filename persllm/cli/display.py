@@ -2,15 +2,21 @@
 
 import contextlib
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
+
+LINE_EVERY = 60.0
+"""Seconds between two lines of progress where there is no terminal for a bar, as in the log of a cluster."""
 
 
 def say_where_text_goes(recipe, local_only: bool = False) -> None:
     """Name each address that will receive text of the materials, and what is masked, before it does; refuse those that may not."""
     from persllm.privacy import receivers, refuse_remote, say
+    from persllm.trackers import check_trackers
 
     refuse_remote(recipe, local_only)
+    check_trackers(recipe, local_only)
     for receiver in receivers(recipe):
         print(say(receiver, recipe.privacy), file=sys.stderr)
 
@@ -39,15 +45,22 @@ class Bar:
     """A Progress with a place for words, such as the loss."""
 
     def __init__(self, bars, task, title: str) -> None:
-        self.bars, self.task, self.title = bars, task, title
+        self.bars, self.task, self.title, self.words = bars, task, title, ""
+        self.begun = self.told = time.monotonic()
 
     def __call__(self, done: int, total: int) -> None:
         """So far."""
         self.bars.update(self.task, completed=done, total=total)
+        now = time.monotonic()
+        if self.bars.disable and done and now - self.told >= LINE_EVERY:
+            self.told = now
+            left = (now - self.begun) * (total - done) / done / 60
+            print(f"{self.title}: {done} of {total}{self.words}, about {left:.0f} min left", file=sys.stderr, flush=True)
 
     def note(self, note: str) -> None:
         """Words behind the title."""
-        self.bars.update(self.task, description=f"{self.title}, {note}")
+        self.words = f", {note}"
+        self.bars.update(self.task, description=f"{self.title}{self.words}")
 
 
 class Display:
@@ -65,8 +78,6 @@ class Display:
     @contextlib.contextmanager
     def bar(self, title: str) -> Iterator:
         """A bar for a piece of work with that title; gives its Progress."""
-        import time
-
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 

@@ -24,6 +24,7 @@ from persllm.records import Conversation, Dropped, PreferencePair, fingerprint
 from persllm.store import Progress, silent
 from persllm.training.job import Job, prepare_torch
 from persllm.training.samples import dpo_rows, in_order, sft_tokens, with_reference
+from persllm.training.trouble import memory_trouble
 from persllm.training.world import device
 from persllm.weights import file_fingerprint
 
@@ -42,12 +43,13 @@ def tune(
         return job.dropped
     if launch:
         return job.launched(launch, {"phase": "sft", "start": str(base), "seed": seed, "threads": threads}, conversations, progress)
-    prepare_torch(seed, threads)
-    tokenizer, model = load_parts(str(base), "auto")
-    rows = [{"input_ids": p + a, "labels": [-100] * len(p) + a} for p, a in sft_tokens(tokenizer, conversations)]
-    kept = job.fitting(conversations, rows, [len(row["input_ids"]) for row in rows])
-    order = in_order([len(row["input_ids"]) for row in kept], settings, seed)
-    return job.train("sft", model, tokenizer, [kept[place] for place in order], seed, progress)
+    with memory_trouble("sft", settings, folder):
+        prepare_torch(seed, threads)
+        tokenizer, model = load_parts(str(base), "auto")
+        rows = [{"input_ids": p + a, "labels": [-100] * len(p) + a} for p, a in sft_tokens(tokenizer, conversations)]
+        kept = job.fitting(conversations, rows, [len(row["input_ids"]) for row in rows])
+        order = in_order([len(row["input_ids"]) for row in kept], settings, seed)
+        return job.train("sft", model, tokenizer, [kept[place] for place in order], seed, progress)
 
 
 def prefer(
@@ -66,13 +68,16 @@ def prefer(
     if launch:
         parts = {"phase": "dpo", "base": str(base), "start": str(sft), "seed": seed, "threads": threads}
         return job.launched(launch, parts, pairs, progress)
-    prepare_torch(seed, threads)
-    tokenizer, model = load_parts(str(start), "auto")
-    rows = dpo_rows(tokenizer, pairs)
-    lengths = [len(row["prompt_ids"]) + max(len(row["chosen_ids"]), len(row["rejected_ids"])) for row in rows]
-    kept = with_reference(LocalModel(model.to(device()), tokenizer), job.fitting(pairs, rows, lengths), settings.batch, settings.ld_alpha)
-    order = in_order([len(row["prompt_ids"]) + len(row["chosen_ids"]) for row in kept], settings, seed)
-    return job.train("dpo", model, tokenizer, [kept[place] for place in order], seed, progress)
+    with memory_trouble("dpo", settings, folder):
+        prepare_torch(seed, threads)
+        tokenizer, model = load_parts(str(start), "auto")
+        rows = dpo_rows(tokenizer, pairs)
+        lengths = [len(row["prompt_ids"]) + max(len(row["chosen_ids"]), len(row["rejected_ids"])) for row in rows]
+        kept = with_reference(
+            LocalModel(model.to(device()), tokenizer), job.fitting(pairs, rows, lengths), settings.batch, settings.ld_alpha
+        )
+        order = in_order([len(row["prompt_ids"]) + len(row["chosen_ids"]) for row in kept], settings, seed)
+        return job.train("dpo", model, tokenizer, [kept[place] for place in order], seed, progress)
 
 
 def check_preferences(settings: DpoSettings) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from persllm.config import DpoSettings, TrainingSettings
 from persllm.errors import TrainingError
 from persllm.templates import is_control_token
+from persllm.trackers import tracker_arguments
 from persllm.training.world import dealt, processes
 
 MOST_LOGGED = 10
@@ -33,19 +34,23 @@ def training_arguments(
         "num_train_epochs": 1, "train_sampling_strategy": "sequential",
         "learning_rate": settings.learning_rate, "warmup_steps": min(settings.warmup, steps // 5), "weight_decay": settings.weight_decay,
         "max_length": None, "seed": seed, "save_steps": settings.checkpoint_every, "save_total_limit": 2, "logging_steps": log_every,
-        "logging_nan_inf_filter": False, "report_to": "none", "disable_tqdm": True, "activation_checkpointing": False,
+        "logging_nan_inf_filter": False, "disable_tqdm": True, "activation_checkpointing": False,
         "bf16": False, "use_cpu": not torch.cuda.is_available(), "dataloader_pin_memory": False,
     }  # fmt: skip
+    arguments |= tracker_arguments(settings, folder.parent)
     if processes() > 1:
         arguments |= {"ddp_find_unused_parameters": False}
     if phase == "sft":
         arguments |= {"dataset_kwargs": {"skip_prepare_dataset": True}}
     kind, own = preference_arguments(settings) if isinstance(settings, DpoSettings) else (SFTConfig, {})
     try:
-        return kind(**{**arguments, **own, **(further or {}), **settings.arguments})
+        made = kind(**{**arguments, **own, **(further or {}), **settings.arguments})
     except TypeError as error:
         unknown = re.sub(r".*argument ", "", str(error))
         raise TrainingError(f"{phase}.arguments: TRL knows no {unknown}. See the parameters of its {kind.__name__}.") from None
+    if processes() == 1 and made.n_gpu > 1:
+        made._n_gpu = 1  # Transformers would take nn.DataParallel, which TRL refuses; several GPUs are for --launch
+    return made
 
 
 def preference_arguments(settings: DpoSettings) -> tuple[Any, dict[str, Any]]:

@@ -14,12 +14,13 @@ from persllm.errors import TrainingError
 from persllm.launching import JOB, LOG, SAMPLES, TOLD, Launch, run_launched
 from persllm.records import Conversation, Dropped, PreferencePair
 from persllm.store import Progress, noted, replace_json, replace_records, replace_text
+from persllm.trackers import tensorboard_beside
 from persllm.training import checkpoints
 from persllm.training.arguments import adapter_settings, training_arguments
 from persllm.training.curve import curve
 from persllm.training.packing import packed
 from persllm.training.samples import Row, filled_up, one_stage, real_share, sequence_lengths
-from persllm.training.trouble import memory_trouble, not_a_number
+from persllm.training.trouble import not_a_number
 from persllm.training.world import processes, rank, wait_for_all
 
 
@@ -80,11 +81,7 @@ class Job:
         guard = Guard(self.settings.most_fall if isinstance(self.settings, DpoSettings) else 0.0)
         trainer.add_callback(guard)
         start = self.last_checkpoint(trainer.accelerator, progress)
-        longest = max(sum(len(value) for name, value in row.items() if name.endswith("_ids")) for row in rows)
-        with (
-            warnings.catch_warnings(),
-            memory_trouble(phase, self.settings, self.folder, trainer.args.per_device_train_batch_size, longest),
-        ):
+        with warnings.catch_warnings():
             warnings.filterwarnings("ignore", category=FutureWarning)
             trainer.train(resume_from_checkpoint=start)
         history = trainer.state.log_history
@@ -118,11 +115,12 @@ class Job:
         )
         plain = [{name: value for name, value in row.items() if name != "sample"} for row in rows]
         plain = plain if method in ("sft", "dpo") else one_stage(plain)
-        trainer = trainer_of(method)(
-            model=model, args=arguments, processing_class=tokenizer,
-            train_dataset=Dataset.from_list(filled_up(plain, self.settings.batch, tokenizer.pad_token_id)),
-            peft_config=adapter_settings(model, tokenizer, self.settings.rank) if self.settings.adapter == "lora" else None,
-        )  # fmt: skip
+        with tensorboard_beside(self.folder):
+            trainer = trainer_of(method)(
+                model=model, args=arguments, processing_class=tokenizer,
+                train_dataset=Dataset.from_list(filled_up(plain, self.settings.batch, tokenizer.pad_token_id)),
+                peft_config=adapter_settings(model, tokenizer, self.settings.rank) if self.settings.adapter == "lora" else None,
+            )  # fmt: skip
         trainer.names = [row.get("sample", "") for row in rows]
         trainer.trouble = self.not_a_number
         trainer.remove_callback(PrinterCallback)

@@ -7,6 +7,7 @@ from pathlib import Path
 from persllm.config import TrainingSettings
 from persllm.errors import TrainingError
 from persllm.store import replace_json
+from persllm.training.world import dealt
 
 NAMED = 4
 """Samples named in a message; the file holds all."""
@@ -20,7 +21,7 @@ def is_memory(error: BaseException) -> bool:
 
 
 @contextlib.contextmanager
-def memory_trouble(phase: str, settings: TrainingSettings, folder: Path, at_once: int, longest: int) -> Iterator[None]:
+def memory_trouble(phase: str, settings: TrainingSettings, folder: Path) -> Iterator[None]:
     """Turn a want of memory into a TrainingError that says what to lower."""
     try:
         yield
@@ -28,13 +29,14 @@ def memory_trouble(phase: str, settings: TrainingSettings, folder: Path, at_once
         if not is_memory(error):
             raise
         detail = str(error).strip().split("\n")[0][:160] or "MemoryError"
-        raise TrainingError(f"{folder}: out of memory ({detail}). {ways_on(phase, settings, at_once, longest)}") from None
+        raise TrainingError(f"{folder}: out of memory ({detail}). {ways_on(phase, settings)}") from None
 
 
-def ways_on(phase: str, settings: TrainingSettings, at_once: int, longest: int) -> str:
+def ways_on(phase: str, settings: TrainingSettings) -> str:
     """What to lower, the cheapest first."""
-    ways = [f"{phase}.micro_batch={max(1, at_once // 2)} (now {at_once} samples at once; the result stays the same)"] if at_once > 1 else []
-    ways.append(f"{phase}.max_length below {longest}, the longest sample in tokens (longer ones are dropped and counted)")
+    at_once, _ = dealt(settings.batch, settings.micro_batch, phase)
+    ways = [f"{phase}.micro_batch={at_once // 2} (now {at_once} samples at once; goes on from the last checkpoint)"] if at_once > 1 else []
+    ways.append(f"a smaller {phase}.max_length (now {settings.max_length}; longer samples are dropped and counted)")
     if settings.adapter == "full":
         ways.append(f"{phase}.adapter=lora")
     return f"Ways on, each with --set: {'; '.join(ways)}; or spread the weights with --launch fsdp2. Complete checkpoints are kept."
