@@ -20,6 +20,12 @@ install: $(VENV)/installed
 demo: install ## the bundled world from end to end
 	$(BIN)/persllm run demo
 
+.PHONY: probe-demo
+probe-demo: install ## questionnaires, attacks and time put to the finished demo: the figures of docs/scales.md, attacks.md, timeline.md
+	$(BIN)/persllm scales runs/demo
+	$(BIN)/persllm attack runs/demo
+	$(BIN)/persllm timeline runs/demo
+
 # LETTERS is a folder with the two volumes as plain text; see personas/beethoven/README.md.
 .PHONY: beethoven
 beethoven: install ## a real person from his letters: make beethoven LETTERS=DIR
