@@ -164,6 +164,16 @@ def test_a_loss_that_is_no_number_on_one_process_ends_all_with_its_reason(tmp_pa
     assert ended_within(20, str(tmp_path / "sft"))
 
 
+@pytest.mark.skipif(not os.environ.get("PERSLLM_LAUNCH"), reason="minutes on two cores: make check-launch")
+def test_the_command_that_starts_accelerate_works(tmp_path: Path) -> None:
+    """The launcher of the GPUs, with TRL's configuration; where there is none its processes find the CPU. It computes in bfloat16."""
+    base = build_toy(tmp_path / "toy")
+    tune(base, TALK, SETTINGS, tmp_path / "sft", 1, 1, launch=Launch(config="multi_gpu", processes=2))
+    tune(base, TALK, SETTINGS, tmp_path / "alone", 1, 1)
+    together, alone = (load_file(place / "model" / "model.safetensors") for place in (tmp_path / "sft", tmp_path / "alone"))
+    assert max((alone[name] - together[name]).abs().max() for name in alone) < 1e-3
+
+
 def ended_within(seconds: float, word: str) -> bool:
     """Whether no process has the word in its command any more."""
     end = time.monotonic() + seconds
