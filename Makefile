@@ -141,3 +141,11 @@ bench-training: install ## our training step against plain TRL and a bare loop; 
 .PHONY: check-launch
 check-launch: install ## trainings on two CPU processes and on two launchers, killed, failed and gone on with; minutes
 	PERSLLM_LAUNCH=1 $(BIN)/python -m pytest -q -s tests/test_launching.py
+
+.PHONY: bench-stage-tokens
+bench-stage-tokens: install ## new tokens, reserved tokens, words: who reads the stage; about six minutes on one core
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/stage_tokens.py
+
+.PHONY: check-memory
+check-memory: install ## memory foreseen against memory taken, at six sizes
+	PERSLLM_MEMORY=1 $(BIN)/python -m pytest -q tests/test_footprint.py

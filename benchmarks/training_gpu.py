@@ -73,14 +73,16 @@ def train(shape: Shape, adapter: str, tokens: int, steps: int) -> tuple[float, f
     from datasets import Dataset
     from transformers import AutoTokenizer, TrainerCallback
 
-    from persllm.training.arguments import adapter_settings, training_arguments
+    from persllm.training.adapters import adapter_settings
+    from persllm.training.arguments import training_arguments
     from persllm.training.trainers import Tuner, mend_head
 
     torch.cuda.reset_peak_memory_stats()
     model, tokenizer = fresh(shape), AutoTokenizer.from_pretrained(SHIPPED)
     settings = SftSettings(
-        batch=shape.batch, adapter=adapter, max_length=tokens, checkpoint_every=10 * steps, arguments={"save_strategy": "no"}
-    )
+        batch=shape.batch, adapter=adapter, max_length=tokens, precision="bfloat16",
+        checkpoint_every=10 * steps, arguments={"save_strategy": "no"},
+    )  # fmt: skip
     ids = torch.randint(0, shape.vocabulary, (steps * shape.batch, tokens)).tolist()
     ended: list[float] = []
 
@@ -91,7 +93,7 @@ def train(shape: Shape, adapter: str, tokens: int, steps: int) -> tuple[float, f
 
     with TemporaryDirectory() as folder:
         trainer = Tuner(
-            model=model, args=training_arguments("sft", settings, Path(folder), steps, 0), processing_class=tokenizer,
+            model=model, args=training_arguments("sft", settings, Path(folder), steps, 0, tokens), processing_class=tokenizer,
             train_dataset=Dataset.from_list([{"input_ids": row, "labels": row} for row in ids]),
             peft_config=adapter_settings(model, tokenizer, settings.rank) if adapter == "lora" else None,
         )  # fmt: skip

@@ -45,7 +45,7 @@ ABLATIONS = (
     Ablation(name="preferences", title="without DPO", settings=(), taker="sft"),
     Ablation(name="chain_of_thought", title="without chain of thought", settings=("mixture.chain_of_thought=0",)),
     Ablation(name="induction", title="without anti-induction", settings=("mixture.left_out=[induction, control]",)),
-    Ablation(name="stage_tokens", title="without stage tokens", settings=("base.stage_tokens=false",)),
+    Ablation(name="stage_tokens", title="without stage tokens", settings=("base.stage_tokens=text",)),
     Ablation(name="general", title="without general data", settings=("mixture.general=0", "mixture.stylised=0")),
     Ablation(name="persona_pairs", title="stage pairs only", settings=("dpo.contrasts=[stage]",)),
     Ablation(name="stage_pairs", title="persona pairs only", settings=("dpo.contrasts=[persona]",)),

@@ -1,8 +1,7 @@
 """The base model with its stage tokens, and a local model one can talk to and ask for likelihoods.
 
-`prepare_base` makes the "stage base" once per run: the base, one control token per stage and one for the
-analysis (paper section 3.3; where the token stands is our choice: at the head of the system message), and the
-chat template with the prelude. Everything trained later starts from that folder, so adapters stay small.
+`prepare_base` makes the "stage base" once per run: the base, what tells it the stages and the analysis (`marking`;
+where a token stands is our choice: at the head of the system message), and the chat template with the prelude. Everything trained later starts from that folder, so adapters stay small.
 
 Limits: one device; prompts longer than the model's context are answered with an error, never cut. Rows of a
 batch are padded, which moves sums in their last digits: equal requests get equal answers unless two tokens are
@@ -11,6 +10,7 @@ equally likely to about one part in a million.
 
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,13 @@ import torch
 from persllm.config import BaseSettings
 from persllm.errors import BaseModelError
 from persllm.generation import Batch
+from persllm.marking import mark
 from persllm.records import Persona, Piece, Record, Reply, Request, Usage
-from persllm.rendering import answers_to_ids, encode, end_of_turn, prompts_to_ids
+from persllm.rendering import answers_to_ids, end_of_turn, prompts_to_ids
 from persllm.scoring import totals
 from persllm.small_base import small_base
 from persllm.store import Progress, disk_trouble, silent
-from persllm.templates import ANALYSIS_TOKEN, PROBE, ROLE_LINES, control_tokens, prelude, stage_tokens, without_prelude
+from persllm.templates import PROBE, ROLE_LINES, prelude, without_prelude
 from persllm.thought import parted
 from persllm.writing import Writing
 
@@ -49,41 +50,70 @@ def prepare_base(
     seed: int = 0,
     threads: int = 2,
     progress: Progress = silent,
-) -> None:
-    """Write the base with control tokens and template to `folder`, complete or not at all.
+) -> dict[str, Any]:
+    """Write the base with control tokens and template to `folder`, complete or not at all, and return what `step.json` tells of it.
 
     `small` is the shipped base, or built and pretrained at first use and kept below `cache`. BaseModelError if the model is not to be
     had or its tokenizer cannot end a turn.
     """
     torch.set_num_threads(threads)
-    source = settings.model
-    if source == "small":
+    small, source = settings.model == "small", settings.model
+    if small:
         source = str(small_base(settings, {persona.language for persona in personas}, cache, seed, threads, progress))
-    tokenizer, model = load_parts(source, settings.dtype)
+    tokenizer, model = load_parts(source, "float32" if small and settings.dtype == "auto" else settings.dtype)
     if tokenizer.eos_token_id is None:
         raise BaseModelError(
             f"base.model {settings.model}: its tokenizer has no end-of-sequence token, so no answer could end. Take another base."
         )
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
-    if tokenizer.chat_template is None:
-        tokenizer.chat_template = ROLE_LINES
-    tokenizer.chat_template = without_prelude(tokenizer.chat_template)
-    if settings.stage_tokens:
-        add_control_tokens(model, tokenizer, personas)
-    tokenizer.chat_template = prelude(personas, settings.stage_tokens, role_of_prelude(tokenizer)) + tokenizer.chat_template
+    own = without_prelude(tokenizer.chat_template or "")
+    facts = {"model": settings.model, "template": "its own" if own else "roles as plain lines: the base has none"}
+    tokenizer.chat_template = own or ROLE_LINES
+    marks = mark(model, tokenizer, personas, settings.stage_tokens)
+    tokenizer.chat_template = prelude(personas, marks, role_of_prelude(tokenizer)) + tokenizer.chat_template
     save_whole(model, tokenizer, folder)
     progress(1, 1)
+    parameters = sum(weight.numel() for weight in model.parameters())
+    return {**facts, "control_tokens": list(marks.tokens), "parameters": parameters, "context": context_of(model.config)}
 
 
 def load_parts(source: str, dtype: str) -> tuple[Any, Any]:
     """Tokenizer and model of a folder or a Hugging Face name; BaseModelError with the ways on if they are not to be had."""
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    return load_tokenizer(source), load_model(source, dtype)
+
+
+def load_tokenizer(source: str) -> Any:
+    """The tokenizer of a folder or name; BaseModelError if it is not to be had."""
+    from transformers import AutoTokenizer
+
+    with missing_base(source):
+        return AutoTokenizer.from_pretrained(source)
+
+
+def load_config(source: str) -> Any:
+    """The settings of the model of a folder or name, without its weights; BaseModelError if they are not to be had."""
+    from transformers import AutoConfig
+
+    with missing_base(source):
+        return AutoConfig.from_pretrained(source)
+
+
+def load_model(source: str, dtype: str | torch.dtype, **how: Any) -> Any:
+    """The model of a folder or name in a number format, with what else Transformers takes; BaseModelError if it is not to be had."""
+    from transformers import AutoModelForCausalLM
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()
+    with missing_base(source):
+        return AutoModelForCausalLM.from_pretrained(source, dtype=dtype, **how)
+
+
+@contextmanager
+def missing_base(source: str) -> Iterator[None]:
+    """Turn what Transformers says of a model that it cannot load into one line with the ways on."""
     try:
-        return AutoTokenizer.from_pretrained(source), AutoModelForCausalLM.from_pretrained(source, dtype=dtype)
+        yield
     except (OSError, ValueError) as error:
         reason = str(error).strip().split("\n")[0]
         raise BaseModelError(
@@ -92,41 +122,31 @@ def load_parts(source: str, dtype: str) -> tuple[Any, Any]:
         ) from None
 
 
-def add_control_tokens(model: Any, tokenizer: Any, personas: Sequence[Persona]) -> None:
-    """Add the control tokens; each row begins as the mean of the rows of the words that describe it.
-
-    The embedding grows if it must and never shrinks: many models keep spare rows.
-    """
-    from tokenizers import AddedToken
-
-    described = {token: described_by(token, personas) for token in control_tokens(personas)}
-    tokenizer.add_tokens([AddedToken(token, special=True, normalized=False) for token in described], special_tokens=True)
-    if len(tokenizer) > model.get_input_embeddings().weight.shape[0]:
-        model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
-    matrices = {id(m.weight): m.weight for m in (model.get_input_embeddings(), model.get_output_embeddings())}
-    words = encode(tokenizer, list(described.values()))
-    with torch.no_grad():
-        for token, ids in zip(tokenizer.convert_tokens_to_ids(list(described)), words, strict=True):
-            for matrix in matrices.values():
-                matrix[token] = matrix[ids].mean(0)
-
-
-def described_by(token: str, personas: Sequence[Persona]) -> str:
-    """The words a control token stands for: title and summary of the stage."""
-    tokens = stage_tokens(personas)
-    stages = [stage for persona in personas for stage in persona.stages if tokens[persona.id, stage.id] == token]
-    return " ".join(f"{stage.title or stage.id} {stage.summary}" for stage in stages) or ANALYSIS_TOKEN.strip("<|>")
+def context_of(config: Any) -> int:
+    """Tokens that a model holds, by its settings; without bound if they name none."""
+    return getattr(config.get_text_config(), "max_position_embeddings", None) or 1 << 30
 
 
 def role_of_prelude(tokenizer: Any) -> str:
-    """`system`, or `user` where the template refuses or swallows a system message."""
+    """`system`, or `user` where the template refuses or swallows a system message; BaseModelError if it swallows every text."""
+    if renders(tokenizer, [{"role": "system", "content": PROBE}, {"role": "user", "content": "?"}]):
+        return "system"
+    if renders(tokenizer, [{"role": "user", "content": PROBE}]):
+        return "user"
+    raise BaseModelError(
+        "base.model: its chat template shows no plain text, as those of models for pictures do, which take lists of parts. "
+        "Take a base for text, or replace chat_template.jinja in its folder."
+    )
+
+
+def renders(tokenizer: Any, messages: list[dict[str, str]]) -> bool:
+    """Whether the chat template shows the probe in these messages."""
     from jinja2 import TemplateError
 
-    messages = [{"role": "system", "content": PROBE}, {"role": "user", "content": "?"}]
     try:
-        return "system" if PROBE in tokenizer.apply_chat_template(messages, tokenize=False) else "user"
+        return PROBE in tokenizer.apply_chat_template(messages, tokenize=False)
     except TemplateError:
-        return "user"
+        return False
 
 
 def save_whole(model: Any, tokenizer: Any, folder: Path) -> None:
@@ -152,7 +172,7 @@ class LocalModel:
         self.model, self.tokenizer = model.eval(), tokenizer
         kept = model.generation_config.eos_token_id
         self.stops = {end_of_turn(tokenizer), tokenizer.eos_token_id, *(kept if isinstance(kept, list) else [kept])} - {None}
-        self.context = getattr(model.config.get_text_config(), "max_position_embeddings", None) or 1 << 30
+        self.context = context_of(model.config)
 
     @classmethod
     def load(cls, folder: Path, adapter: Path | None = None, threads: int = 2) -> "LocalModel":

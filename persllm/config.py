@@ -5,9 +5,9 @@ never part of a recipe: settings name the environment variable that holds one.
 """
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from persllm.audit_settings import AuditSettings
 from persllm.constructor_settings import (
@@ -46,15 +46,21 @@ class DoctorSettings(Settings):
     """Your own verdict in place of the one that the figures give; `check` shows both."""
 
 
+StageTokens = Annotated[
+    Literal["new", "reserved", "text"], BeforeValidator(lambda value: {True: "new", False: "text"}.get(value, value) if isinstance(value, bool) else value)
+]  # fmt: skip
+"""Earlier recipes say true for `new` and false for `text`."""
+
+
 class BaseSettings(Settings):
     """The model that is to become the person."""
 
     model: str = "small"
     """`small` is the shipped small base for English persons; for others, or with any of the five settings below changed, one is built and pretrained at first use. Otherwise a Hugging Face name or a local path."""
-    stage_tokens: bool = True
-    """Add one special token for each stage to the vocabulary, as in the paper (section 3.3)."""
-    dtype: Literal["auto", "float32", "bfloat16"] = "float32"
-    """Number format of the weights."""
+    stage_tokens: StageTokens = "new"
+    """How a stage is told: `new` adds one special token for each stage to the vocabulary, as in the paper (section 3.3); `reserved` takes tokens that the tokenizer keeps in reserve, and resizes nothing; `text` says it in words."""
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Number format in which base and models are stored; `auto` that of the base, for the small base float32."""
     hidden_size: int = 128
     """Width of a small base that is built."""
     layers: int = 4
@@ -156,12 +162,16 @@ class TrainingSettings(Settings):
     """Steps of linear warm-up."""
     weight_decay: float = 0.1
     """Weight decay of AdamW."""
-    max_length: int = 1024
-    """Longest sample in tokens; longer ones are dropped and counted, never cut."""
-    adapter: Literal["lora", "full"] = "lora"
-    """Train a LoRA adapter with the rows of the stage tokens, or all weights."""
-    rank: int = 16
+    max_length: int = Field(0, ge=0)
+    """Longest sample in tokens; longer ones are dropped and counted, never cut. 0 takes what the base holds."""
+    adapter: Literal["lora", "qlora", "full"] = "lora"
+    """Train a LoRA adapter with the rows of the stage tokens, the same over a base in 4 bits (`pip install persllm[qlora]`), or all weights."""
+    rank: int = Field(16, ge=1)
     """Rank of the LoRA matrices."""
+    precision: Literal["auto", "float32", "mixed", "bfloat16"] = "auto"
+    """`mixed` computes in bfloat16, keeps trained weights in float32 and frozen ones in bfloat16; `bfloat16` keeps all in it; `auto` is `mixed` where a GPU has bfloat16, else float32."""
+    gradient_checkpointing: bool = False
+    """Compute activations again on the way back instead of keeping them: less memory, a quarter to a third more time."""
     checkpoint_every: int = 100
     """Steps between checkpoints: what a killed run repeats at most."""
     micro_batch: int = Field(0, ge=0)

@@ -1,27 +1,26 @@
 """What a training asks of a machine: memory and time, from the shape of the base and the tokens it will read.
 
-Arithmetic instead of a trial: weights, gradients and the two moments of AdamW, activations per token, and six
+Memory is counted by `training.footprint` on the architecture that stands for the base here. Time is arithmetic: six
 floating-point operations per parameter and token (four where the base's weights stay as they are: Hoffmann et al. 2022,
 appendix F). Machines are known by memory and dense bfloat16 rate (vendors' data sheets), of which `SHARE` is reached.
 
-Limits: rough, within a factor of about two; small models are slower than their arithmetic. No machine is tried but this one's
+Limits: time within a factor of about two; small models are slower than their arithmetic. No machine is tried but this one's
 matrix rate.
 """
 
 import re
 import time
 from pathlib import Path
+from typing import Any
 
-from persllm.config import BaseSettings, TrainingSettings
+from persllm.config import BaseSettings
 from persllm.records import Record
 from persllm.small_base import SHIPPED, is_shipped
 
 SHARE = 0.35
 """Share of a machine's matrix rate that a training reaches."""
 START = 0.7
-"""GB that Python and the libraries take before anything is loaded."""
-ACTIVATIONS = 16
-"""Values kept per token, layer and unit of width, for the way back."""
+"""GB that Python and the libraries take before anything is loaded; on a GPU the context takes about as much."""
 
 
 class Machine(Record):
@@ -32,10 +31,13 @@ class Machine(Record):
     """GB for weights and activations."""
     rate: float
     """Matrix multiplications in 10^12 floating-point operations a second."""
+    bfloat16: bool = True
+    """Whether it computes in it."""
+    gpu: bool = True
 
 
 GPUS = (
-    Machine(name="T4 16 GB", memory=16, rate=65),
+    Machine(name="T4 16 GB", memory=16, rate=65, bfloat16=False),
     Machine(name="RTX 3060 12 GB", memory=12, rate=51),
     Machine(name="L4 24 GB", memory=24, rate=121),
     Machine(name="RTX 4090 24 GB", memory=24, rate=165),
@@ -55,6 +57,8 @@ class Shape(Record):
     """How it is known."""
 
 
+LARGE = 6e9
+"""Models of so many parameters have embeddings of their own for the output."""
 TYPICAL = (
     Shape(parameters=0.5e9, width=896, layers=24, vocabulary=151_936, source=""),
     Shape(parameters=1.7e9, width=2048, layers=28, vocabulary=151_936, source=""),
@@ -100,16 +104,23 @@ def shape_of_folder(folder: str) -> Shape:
     )  # fmt: skip
 
 
-def memory_needed(shape: Shape, bytes_per_weight: int, settings: TrainingSettings, tokens_per_sample: float) -> float:
-    """GB that a training takes at its peak."""
-    if settings.adapter == "full":
-        states = shape.parameters * bytes_per_weight * 4
-    else:
-        adapter = settings.rank * shape.layers * shape.width * 19
-        states = shape.parameters * bytes_per_weight + adapter * 16
-    tokens = settings.batch * min(tokens_per_sample * 1.5, settings.max_length)
-    kept = tokens * (shape.layers * shape.width * ACTIVATIONS * bytes_per_weight + shape.vocabulary * 8)
-    return START + (states + kept) / 1e9
+def architecture(settings: BaseSettings, shape: Shape) -> Any:
+    """The base's own config.json where it is at hand, else a Llama of its shape."""
+    from transformers import AutoConfig, LlamaConfig
+
+    if (Path(settings.model) / "config.json").is_file():
+        return AutoConfig.from_pretrained(settings.model, local_files_only=True)
+    head = 128 if shape.width >= 1024 else 32
+    heads = max(1, shape.width // head)
+    shared = min(heads, 8) if shape.width >= 1024 else heads
+    tied = shape.parameters < LARGE
+    layer = (shape.parameters - (1 if tied else 2) * shape.vocabulary * shape.width) / shape.layers
+    inner = max(shape.width, round((layer - 2 * shape.width**2 - 2 * shape.width * shared * head) / (3 * shape.width)))
+    return LlamaConfig(
+        vocab_size=shape.vocabulary, hidden_size=shape.width, intermediate_size=inner, num_hidden_layers=shape.layers, num_attention_heads=heads,
+        num_key_value_heads=shared, head_dim=head, tie_word_embeddings=tied, bos_token_id=None, eos_token_id=None,
+        dtype="float32" if settings.model == "small" else "bfloat16",
+    )  # fmt: skip
 
 
 def operations(shape: Shape, adapter: str, tokens: float) -> float:
@@ -132,7 +143,8 @@ def this_machine(threads: int) -> Machine:
             name=f"this machine ({card.name})", memory=card.total_memory / 1e9, rate=measured_rate(torch, "cuda", torch.bfloat16, 4096)
         )
     torch.set_num_threads(threads)
-    return Machine(name=f"this machine ({threads} threads)", memory=physical_memory(), rate=measured_rate(torch, "cpu", torch.float32, 512))
+    rate = measured_rate(torch, "cpu", torch.float32, 512)
+    return Machine(name=f"this machine ({threads} threads)", memory=physical_memory(), rate=rate, bfloat16=False, gpu=False)
 
 
 def physical_memory() -> float:

@@ -7,6 +7,7 @@ Limits: near-duplicates between samples are not foreseen, nor the time of the ev
 """
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from persllm import general
 from persllm.checks import Checker
@@ -14,11 +15,18 @@ from persllm.config import Recipe
 from persllm.dataset import make_dataset
 from persllm.doctor import TOKENS_PER_WORD, Examination
 from persllm.languages import language
-from persllm.machines import GPUS, Machine, Shape, hours, memory_needed, operations, shape_of, this_machine
+from persllm.machines import GPUS, START, Machine, Shape, architecture, hours, operations, shape_of, this_machine
 from persllm.records import Conversation, Material, Persona, Question, Record
+
+if TYPE_CHECKING:
+    from persllm.training.footprint import Footprint
 
 MARKS = 6
 """Tokens of a chat template around a message."""
+LONGEST = 1.5
+"""The longest sample of a batch, in means."""
+SCORED = 0.6
+"""Share of the tokens of a sample that are the answer."""
 ANSWER = 117
 """Words of a conversation that a language model makes (the paper's average)."""
 
@@ -69,9 +77,13 @@ def outlook(recipe: Recipe, examinations: Sequence[Examination]) -> Outlook:
     if shape is None:
         assumptions.append(f"size of {recipe.base.model}: nothing tells it; give a local path to have memory and time forecast")
     else:
-        machines = [on_machine(machine, recipe, shape, samples, tokens) for machine in (this_machine(recipe.threads), *GPUS)]
+        mean, stages = tokens / max(samples, 1), sum(len(examination.persona.stages) for examination in examinations)
+        prints = {bfloat16: footprints(recipe, shape, mean, stages, bfloat16) for bfloat16 in (False, True)}
+        known = (this_machine(recipe.threads), *GPUS)
+        machines = [on_machine(machine, recipe, shape, samples, tokens, prints[machine.bfloat16]) for machine in known]
         assumptions.append(
-            f"{shape.parameters / 1e6:,.1f} million parameters, from {shape.source}; 35 % of the matrix rate; within a factor of two"
+            f"{shape.parameters / 1e6:,.1f} million parameters, from {shape.source}; samples of {mean:.0f} tokens, the longest {LONGEST} times that; "
+            "time at 35 % of the matrix rate, within a factor of two"
         )
     return Outlook(
         conversations=conversations, samples=samples, tokens=tokens, pairs=min(recipe.dpo.pairs, conversations), base=recipe.base.model,
@@ -79,17 +91,30 @@ def outlook(recipe: Recipe, examinations: Sequence[Examination]) -> Outlook:
     )  # fmt: skip
 
 
-def on_machine(machine: Machine, recipe: Recipe, shape: Shape, samples: int, tokens: int) -> MachineOutlook:
+def on_machine(machine: Machine, recipe: Recipe, shape: Shape, samples: int, tokens: int, prints: "Sequence[Footprint]") -> MachineOutlook:
     """Memory and time of tuning and DPO on one machine."""
-    width = 4 if recipe.base.dtype == "float32" else 2
     mean = tokens / max(samples, 1)
-    needed = max(
-        memory_needed(shape, width, recipe.sft, mean), memory_needed(shape, width, recipe.dpo, 2 * mean) if recipe.dpo.pairs else 0.0
-    )
     groups = 1 if recipe.mode == "cast" else len(recipe.personas)
     work = operations(shape, recipe.sft.adapter, tokens * recipe.sft.epochs)
     work += operations(shape, recipe.dpo.adapter, 2 * mean * min(recipe.dpo.pairs * groups, samples) * recipe.dpo.epochs) * 4 / 3
+    needed = max(one.training if machine.gpu else one.peak for one in prints)
     return MachineOutlook(machine=machine.name, memory=machine.memory, needed=needed, hours=hours(work, machine))
+
+
+def footprints(recipe: Recipe, shape: Shape, mean: float, stages: int, bfloat16: bool) -> "list[Footprint]":
+    """What tuning and DPO take, on a machine that computes in bfloat16 or not."""
+    from persllm.training.footprint import Load, footprint
+
+    phases = [(recipe.sft, 1), *([(recipe.dpo, 2)] if recipe.dpo.pairs else [])]
+    found = []
+    for settings, sides in phases:
+        precision = settings.precision if settings.precision != "auto" else "mixed" if bfloat16 else "float32"
+        length = round(min(mean * LONGEST, settings.max_length or mean * LONGEST))
+        rows = settings.batch * sides
+        load = Load(rows=rows, length=length, answers=round(rows * length * SCORED))
+        wanted = settings.model_copy(update={"precision": precision})
+        found.append(footprint(architecture(recipe.base, shape), wanted, load, stages + 1, START))
+    return found
 
 
 def constructed(recipe: Recipe, examinations: Sequence[Examination]) -> tuple[tuple[int, int, int], str]:

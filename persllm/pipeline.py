@@ -80,8 +80,8 @@ def prepare_base(work: Work) -> dict[str, Any]:
     """The base model with its tokenizer, chat template and stage tokens; the small base is built at first use."""
     from persllm.base import prepare_base
 
-    prepare_base(work.recipe.base, read_personas(work.recipe), work.base, work.cache, work.recipe.seed, work.recipe.threads, work.progress)
-    return {"model": work.recipe.base.model}
+    recipe = work.recipe
+    return prepare_base(recipe.base, read_personas(recipe), work.base, work.cache, recipe.seed, recipe.threads, work.progress)
 
 
 def read_materials(work: Work) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """Chat templates: the one for a base that has none, and the prelude that carries person and stage in any of them.
 
 The prelude stands before the model's own template and reads three variables, `persona`, `stage` (ids) and
-`analysis`; every server that passes template variables can set them. It opens the system message with
-`<|stage:ID|>`, `<|analysis|>` if the analysis is wanted, and the person's line. With none of them set the
+`analysis`; every server that passes template variables can set them. It opens the system message with the mark of
+the stage, the one of the analysis if it is wanted, and the person's line. A mark is a token (a new one, such as
+`<|stage:ID|>`, or one that the tokenizer keeps in reserve) or a sentence. With none of the variables set the
 rendering is that of the original to the byte; nobody is assumed by default.
 
 Limits: the content of messages is text, not a list of parts.
@@ -12,7 +13,7 @@ import json
 import re
 from collections.abc import Sequence
 
-from persllm.records import Persona
+from persllm.records import Persona, Record, Stage
 
 ANALYSIS_TOKEN = "<|analysis|>"
 MARKER = re.compile(
@@ -32,6 +33,7 @@ ROLE_LINES = (
 """For a base without a template: roles as plain lines, so that no token is needed that was never trained."""
 PRELUDE = """\
 {%- if persona or stage or analysis -%}
+{%- set control_tokens = <<tokens>> -%}
 {%- set persons = <<persons>> -%}
 {%- if persona not in persons -%}
 {{- raise_exception('unknown persona ' ~ persona ~ '; known: <<known>>') -}}
@@ -39,7 +41,7 @@ PRELUDE = """\
 {%- if stage not in persons[persona]['stages'] -%}
 {{- raise_exception('unknown stage ' ~ stage ~ ' of ' ~ persona ~ '; known: ' ~ (persons[persona]['stages'] | join(', '))) -}}
 {%- endif -%}
-{%- set opening = <<opening>> -%}
+{%- set opening = persons[persona]['stages'][stage] ~ (persons[persona]['analysis'] if analysis else '') ~ persons[persona]['line'] -%}
 {%- if messages and messages[0]['role'] == '<<role>>' -%}
 {%- set messages = [{'role': '<<role>>', 'content': opening ~ '\\n' ~ messages[0]['content']}] + messages[1:] -%}
 {%- else -%}
@@ -48,6 +50,19 @@ PRELUDE = """\
 {%- endif %}
 """
 """The last newline belongs to its last tag: the template after it begins at the start of a line, as it did alone."""
+TOLD = re.compile(r"\{%- set control_tokens = (\[.*\]) -%\}")
+"""Where the prelude names its control tokens."""
+
+
+class Marks(Record):
+    """How stages and the analysis are told to a model."""
+
+    stages: dict[str, dict[str, str]]
+    """Person -> stage -> what opens the system message."""
+    analysis: dict[str, str]
+    """Person -> what asks for the analysis."""
+    tokens: tuple[str, ...] = ()
+    """The control tokens among these; none if all is said in words."""
 
 
 GUARD = """\
@@ -74,7 +89,7 @@ def knows_persons(template: str) -> bool:
 
 
 def stage_tokens(personas: Sequence[Persona]) -> dict[tuple[str, str], str]:
-    """(person, stage) -> control token: `<|stage:ID|>` if the model is one person, `<|stage:PERSON-ID|>` if it is several.
+    """(person, stage) -> new control token: `<|stage:ID|>` if the model is one person, `<|stage:PERSON-ID|>` if it is several.
 
     Stages belong to a person: the early years of one have nothing in common with those of another but the word.
     """
@@ -83,13 +98,36 @@ def stage_tokens(personas: Sequence[Persona]) -> dict[tuple[str, str], str]:
 
 
 def control_tokens(personas: Sequence[Persona]) -> list[str]:
-    """All control tokens: every stage once, in the order of the persons, then the one for the analysis."""
+    """All new control tokens: every stage once, in the order of the persons, then the one for the analysis."""
     return [*stage_tokens(personas).values(), ANALYSIS_TOKEN]
 
 
-def is_control_token(token: str) -> bool:
-    """Whether a token of a vocabulary is one of ours."""
-    return token == ANALYSIS_TOKEN or token.startswith("<|stage:")
+def marks_by_tokens(personas: Sequence[Persona], tokens: Sequence[str]) -> Marks:
+    """Marks that are tokens, given in the order of `control_tokens`."""
+    named = iter(tokens)
+    stages = {persona.id: {stage.id: next(named) for stage in persona.stages} for persona in personas}
+    return Marks(stages=stages, analysis=dict.fromkeys(stages, tokens[-1]), tokens=tuple(tokens))
+
+
+def marks_in_words(personas: Sequence[Persona]) -> Marks:
+    """Marks that are sentences in each person's language: id and title of the stage."""
+    return Marks(
+        stages={persona.id: {stage.id: told(stage, persona.language) for stage in persona.stages} for persona in personas},
+        analysis={persona.id: "先分析。" if persona.language == "zh" else "Analyse first. " for persona in personas},
+    )
+
+
+def told(stage: Stage, language: str) -> str:
+    """The sentence that says the stage."""
+    if language == "zh":
+        return f"阶段：{stage.id}{f'，{stage.title}' if stage.title else ''}。"
+    return f"Stage: {stage.id}{f', {stage.title}' if stage.title else ''}. "
+
+
+def tokens_of(template: str) -> list[str]:
+    """The control tokens that a chat template with our prelude uses; none where there is none, or all is said in words."""
+    found = TOLD.search(template)
+    return json.loads(found[1]) if found else []
 
 
 def defused(text: str) -> str:
@@ -106,30 +144,19 @@ def line_of(persona: Persona) -> str:
     return f"你是{persona.name}。" if persona.language == "zh" else f"You are {persona.name}."
 
 
-def prelude(personas: Sequence[Persona], tokens: bool, role: str = "system") -> str:
+def prelude(personas: Sequence[Persona], marks: Marks, role: str = "system") -> str:
     """The text that is put in front of a chat template.
 
-    `tokens` says the stage by control tokens, else in words. `role` is `system`, or `user` for a template that
-    takes no system message.
+    `role` is `system`, or `user` for a template that takes no system message.
     """
-    token = stage_tokens(personas)
     persons = {
-        persona.id: {
-            "line": line_of(persona),
-            "stages": {s.id: token[persona.id, s.id] for s in persona.stages},
-            "language": persona.language,
-        }
+        persona.id: {"line": line_of(persona), "stages": marks.stages[persona.id], "analysis": marks.analysis[persona.id]}
         for persona in personas
     }
-    by_token = f"persons[persona]['stages'][stage] ~ ('{ANALYSIS_TOKEN}' if analysis else '') ~ persons[persona]['line']"
-    in_words = (
-        "('阶段：' ~ stage ~ '。' ~ ('先分析。' if analysis else '') if persons[persona]['language'] == 'zh' "
-        "else 'Stage: ' ~ stage ~ '. ' ~ ('Analyse first. ' if analysis else '')) ~ persons[persona]['line']"
-    )
     words = {
+        "tokens": json.dumps(marks.tokens, ensure_ascii=False),
         "persons": json.dumps(persons, ensure_ascii=False),
         "known": ", ".join(persons),
-        "opening": by_token if tokens else in_words,
         "role": role,
     }
     text = PRELUDE

@@ -8,10 +8,11 @@ import torch
 from toy_base import ADA, BO, TOY, build_toy, said
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from persllm.base import LocalModel, add_control_tokens, described_by, prepare_base
+from persllm.base import LocalModel, prepare_base
 from persllm.config import BaseSettings
 from persllm.errors import BaseModelError
 from persllm.generation import draw
+from persllm.marking import descriptions, mark
 from persllm.records import Message, Request, Sampling
 from persllm.templates import ROLE_LINES
 
@@ -151,7 +152,7 @@ def test_progress_ends_at_the_number_of_requests(model: LocalModel) -> None:
 def test_rows_of_stages_begin_as_the_mean_of_their_words(toy: Path) -> None:
     tokenizer, model = AutoTokenizer.from_pretrained(toy), AutoModelForCausalLM.from_pretrained(toy)
     rows = model.get_input_embeddings().weight
-    text = described_by("<|stage:ada-late|>", [ADA, BO])
+    text = descriptions([ADA, BO])["<|stage:ada-late|>"]
     assert text == "old woman Ada is tired."
     assert torch.allclose(rows[tokenizer.convert_tokens_to_ids("<|stage:ada-late|>")], rows[tokenizer(text)["input_ids"]].mean(0))
     assert model.get_output_embeddings().weight is rows
@@ -160,7 +161,7 @@ def test_rows_of_stages_begin_as_the_mean_of_their_words(toy: Path) -> None:
 def test_spare_rows_are_used_and_never_cut(toy: Path) -> None:
     tokenizer, model = AutoTokenizer.from_pretrained(toy), AutoModelForCausalLM.from_pretrained(toy)
     model.resize_token_embeddings(700, mean_resizing=False)
-    add_control_tokens(model, tokenizer, [ADA, BO.model_copy(update={"stages": (ADA.stages[0].model_copy(update={"id": "new"}),)})])
+    mark(model, tokenizer, [ADA, BO.model_copy(update={"stages": (ADA.stages[0].model_copy(update={"id": "new"}),)})], "new")
     assert model.get_input_embeddings().weight.shape[0] == 700
     assert len(tokenizer) == 606
 
@@ -172,7 +173,7 @@ def test_two_builds_agree_to_the_byte(tmp_path: Path) -> None:
 
 
 def test_without_stage_tokens_the_vocabulary_stays_as_it_is(tmp_path: Path, toy: Path) -> None:
-    prepare_base(BaseSettings(model=str(toy), stage_tokens=False), [ADA], tmp_path / "plain", tmp_path, threads=1)
+    prepare_base(BaseSettings(model=str(toy), stage_tokens="text"), [ADA], tmp_path / "plain", tmp_path, threads=1)
     plain = AutoTokenizer.from_pretrained(tmp_path / "plain")
     assert len(plain) == len(AutoTokenizer.from_pretrained(toy))
 
@@ -214,7 +215,9 @@ def test_a_killed_build_leaves_nothing_that_looks_whole(tmp_path: Path, monkeypa
 
 def test_a_real_base_gets_stages_and_a_template(shared: Path, tmp_path: Path) -> None:
     source = shared / "weights" / "TinyStories-656K"
-    prepare_base(BaseSettings(model=str(source)), [ADA, BO], tmp_path / "model", tmp_path, threads=1)
+    facts = prepare_base(BaseSettings(model=str(source)), [ADA, BO], tmp_path / "model", tmp_path, threads=1)
+    assert facts["template"] == "roles as plain lines: the base has none"
+    assert (facts["context"], len(facts["control_tokens"])) == (512, 5)
     model = LocalModel.load(tmp_path / "model", threads=1)
     assert model.tokenizer.chat_template.endswith(ROLE_LINES)
     talk = said("Who are you?", "", "late")

@@ -3,11 +3,13 @@
 from pathlib import Path
 
 import pytest
+import torch
+from transformers import AutoModelForCausalLM
 
 from persllm.config import BaseSettings, Recipe, SftSettings
 from persllm.doctor import examined
-from persllm.machines import GPUS, Machine, Shape, hours, memory_needed, operations, shape_of
-from persllm.outlook import outlook
+from persllm.machines import GPUS, Machine, Shape, architecture, hours, operations, shape_of
+from persllm.outlook import footprints, outlook
 from persllm.pipeline import run_recipe
 from persllm.records import Conversation
 from persllm.store import Run
@@ -37,16 +39,37 @@ def test_shapes_by_settings_and_name() -> None:
     assert shape_of(BaseSettings(model="someone/model")) is None
 
 
-def test_memory_and_time_by_hand() -> None:
+def test_time_by_hand() -> None:
     shape = Shape(parameters=1e9, width=1000, layers=10, vocabulary=100_000, source="")
-    full = SftSettings(adapter="full", batch=10, max_length=100)
-    per_token = 10 * 1000 * 16 * 2 + 100_000 * 8
-    assert memory_needed(shape, 2, full, 1000) == pytest.approx(0.7 + (8e9 + 10 * 100 * per_token) / 1e9)
-    lora = memory_needed(shape, 2, full.model_copy(update={"adapter": "lora", "rank": 16}), 1000)
-    assert lora == pytest.approx(0.7 + (2e9 + 16 * 10 * 1000 * 19 * 16 + 10 * 100 * per_token) / 1e9)
     assert operations(shape, "full", 1e6) == 6e15
     assert operations(shape, "lora", 1e6) == 4e15
     assert hours(0.35 * 100e12 * 3600, Machine(name="", memory=1, rate=100)) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("name", ["small", "someone/Model-1.7B", "someone/model-8B", "someone/model-70B"])
+def test_a_shape_stands_for_a_model_of_its_size(name: str) -> None:
+    settings = BaseSettings(model=name)
+    shape = shape_of(settings)
+    config = architecture(settings, shape)
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(config)
+    assert sum(weight.numel() for weight in model.parameters()) == pytest.approx(shape.parameters, rel=0.02)
+
+
+def test_memory_by_hand_where_the_states_outweigh_all_else() -> None:
+    recipe = Recipe(name="x", personas=("x",), base={"model": "someone/model-8B"}, dpo={"pairs": 0})
+    shape, found = shape_of(recipe.base), {}
+    for adapter in ("full", "lora", "qlora"):
+        settings = SftSettings(adapter=adapter, batch=1, max_length=8)
+        [found[adapter]] = footprints(recipe.model_copy(update={"sft": settings}), shape, 100, 2, bfloat16=True)
+    copies = 2 * (8 - 151_936 * 4096 / 1e9)
+    assert found["full"].training == pytest.approx(4 * 4 * 8 + copies, rel=0.03), (
+        "weight, gradient, two moments in float32; copies in bfloat16"
+    )
+    assert found["full"].loading == pytest.approx((4 + 2) * 8, rel=0.03)
+    assert found["lora"].weights == pytest.approx(2 * 8, rel=0.03)
+    assert found["lora"].optimizer < 0.5
+    assert found["qlora"].weights < 0.4 * found["lora"].weights
 
 
 def test_an_unknown_base_is_said_to_be_unknown(starter: Path) -> None:

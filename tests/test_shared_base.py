@@ -15,7 +15,7 @@ from persllm.errors import BaseModelError
 from persllm.records import Message, Request, Sampling
 from persllm.serve.names import Directory, Folder
 from persllm.shared_base import SharedModel, open_model
-from persllm.training.arguments import adapter_settings
+from persllm.training.adapters import adapter_settings
 
 
 def adapt(base: Path, folder: Path, seed: int) -> None:

@@ -7,12 +7,16 @@ import trl
 from toy_base import ADA, BO, build_toy
 from transformers import AutoTokenizer
 
+from persllm.base import role_of_prelude
 from persllm.errors import BaseModelError
 from persllm.records import Message, Request
 from persllm.rendering import answers_to_ids, end_of_turn, prompts_to_ids, render
-from persllm.templates import ROLE_LINES, control_tokens, prelude
+from persllm.templates import ROLE_LINES, control_tokens, marks_by_tokens, marks_in_words, prelude
 
 TEMPLATES = {file.stem: file for file in sorted((Path(trl.__file__).parent / "chat_templates").glob("*.jinja"))}
+NEW = marks_by_tokens([ADA, BO], control_tokens([ADA, BO]))
+PARTS = {name for name in TEMPLATES if name.startswith(("idefics3", "llava_next", "smolvlm"))}
+"""Templates that take lists of parts and show no plain text."""
 PLAIN = ("qwen2_5", "qwen3", "qwen3_instruct_2507", "llama3", "phi3")
 TALK = (Message(role="user", content="Who are you?"), Message(role="assistant", content="Guess."), Message(role="user", content="No."))
 
@@ -20,6 +24,16 @@ TALK = (Message(role="user", content="Who are you?"), Message(role="assistant", 
 @pytest.fixture(scope="module")
 def tokenizer(tmp_path_factory: pytest.TempPathFactory):
     return AutoTokenizer.from_pretrained(build_toy(tmp_path_factory.mktemp("base") / "toy"))
+
+
+def read(name: str) -> str:
+    """A template that TRL ships."""
+    return TEMPLATES[name].read_text(encoding="utf-8")
+
+
+def name_of(original: str) -> str:
+    """The name of a template, for the list of tests."""
+    return next((name for name in TEMPLATES if read(name) == original), "ours" if original == ROLE_LINES else "odd")
 
 
 def ask(text: str, **given) -> Request:
@@ -33,31 +47,62 @@ def with_template(tokenizer, text: str):
     return other
 
 
+def with_prelude(tokenizer, original: str):
+    """The tokenizer with a template, and with the prelude in front of it where the template takes it."""
+    plain = with_template(tokenizer, original)
+    return plain, with_template(tokenizer, prelude([ADA, BO], NEW, role_of_prelude(plain)) + original)
+
+
+def rendered(tokenizer, request: Request) -> str:
+    """The rendering, or what the template refuses with."""
+    try:
+        return render(tokenizer, request)
+    except BaseModelError as error:
+        return f"refused: {error}"
+
+
 @pytest.mark.parametrize(
-    "original", [*(TEMPLATES[name].read_text(encoding="utf-8") for name in PLAIN), ROLE_LINES, "\n  {% if true %}x{% endif %}\n"]
+    "original",
+    [*map(read, sorted(TEMPLATES.keys() - PARTS)), ROLE_LINES, "\n  {% if true %}{{ messages[0].content }}{% endif %}\n"],
+    ids=name_of,
 )
 def test_without_variables_the_rendering_is_the_original_to_the_byte(tokenizer, original: str) -> None:
-    request = Request(messages=(Message(role="system", content=" Be brief.\n"), *TALK))
-    before = render(with_template(tokenizer, original), request)
-    after = render(with_template(tokenizer, prelude([ADA, BO], tokens=True) + original), request)
-    assert after == before
+    plain, other = with_prelude(tokenizer, original)
+    for messages in ((Message(role="system", content=" Be brief.\n"), *TALK), TALK, TALK[:1]):
+        request = Request(messages=messages)
+        assert rendered(other, request) == rendered(plain, request)
+
+
+@pytest.mark.parametrize("name", sorted(TEMPLATES.keys() - PARTS))
+def test_any_template_tells_person_and_stage_once_and_keeps_the_system_message(tokenizer, name: str) -> None:
+    _, other = with_prelude(tokenizer, read(name))
+    for system in ((), (Message(role="system", content="Be brief."),)):
+        text = render(other, Request(messages=(*system, *TALK), persona="ada", stage="late", analysis=True))
+        assert text.count("<|stage:") == text.count("<|stage:ada-late|><|analysis|>You are Ada Lind.") == 1
+        assert all(message.content in text for message in (*system, *TALK))
+        assert text.index("Ada Lind") < text.index("Who are you?") < text.index("Guess.") < text.rindex("No.")
+
+
+@pytest.mark.parametrize("name", sorted(PARTS))
+def test_a_template_for_pictures_is_refused_instead_of_swallowing_the_text(tokenizer, name: str) -> None:
+    with pytest.raises(BaseModelError, match="shows no plain text"):
+        role_of_prelude(with_template(tokenizer, read(name)))
 
 
 @pytest.mark.parametrize("name", PLAIN)
 @pytest.mark.parametrize("system", [(), (Message(role="system", content="Be brief."),)])
-def test_person_and_stage_open_the_system_message_of_any_template(tokenizer, name: str, system: tuple[Message, ...]) -> None:
-    original = TEMPLATES[name].read_text(encoding="utf-8")
-    request = Request(messages=(*system, *TALK), persona="ada", stage="late", analysis=True)
+def test_person_and_stage_open_the_system_message(tokenizer, name: str, system: tuple[Message, ...]) -> None:
+    plain, other = with_prelude(tokenizer, read(name))
     opening = "<|stage:ada-late|><|analysis|>You are Ada Lind." + ("\nBe brief." if system else "")
-    expected = render(with_template(tokenizer, original), Request(messages=(Message(role="system", content=opening), *TALK)))
-    assert render(with_template(tokenizer, prelude([ADA, BO], tokens=True) + original), request) == expected
+    expected = render(plain, Request(messages=(Message(role="system", content=opening), *TALK)))
+    assert render(other, Request(messages=(*system, *TALK), persona="ada", stage="late", analysis=True)) == expected
 
 
 def test_a_template_without_system_message_gets_the_opening_in_the_first_user_message(tokenizer) -> None:
     plain = (
         "{% for m in messages %}{% if m['role'] == 'system' %}{{ raise_exception('no system') }}{% endif %}{{ m['content'] }}|{% endfor %}"
     )
-    text = prelude([ADA], tokens=True, role="user") + plain
+    text = prelude([ADA], marks_by_tokens([ADA], control_tokens([ADA])), role="user") + plain
     assert (
         render(with_template(tokenizer, text), ask("Hello?", persona="ada", stage="early")) == "<|stage:early|>You are Ada Lind.\nHello?|"
     )
@@ -65,9 +110,9 @@ def test_a_template_without_system_message_gets_the_opening_in_the_first_user_me
 
 def test_the_stage_can_be_said_in_words(tokenizer) -> None:
     chinese = ADA.model_copy(update={"id": "lu", "name": "鲁迅", "language": "zh"})
-    text = with_template(tokenizer, prelude([ADA, chinese], tokens=False) + "{{ messages[0]['content'] }}")
-    assert render(text, ask("?", persona="ada", stage="late", analysis=True)) == "Stage: late. Analyse first. You are Ada Lind."
-    assert render(text, ask("?", persona="lu", stage="early")) == "阶段：early。你是鲁迅。"
+    text = with_template(tokenizer, prelude([ADA, chinese], marks_in_words([ADA, chinese])) + "{{ messages[0]['content'] }}")
+    assert render(text, ask("?", persona="ada", stage="late", analysis=True)) == "Stage: late, old woman. Analyse first. You are Ada Lind."
+    assert render(text, ask("?", persona="lu", stage="early")) == "阶段：early，girl。你是鲁迅。"
 
 
 @pytest.mark.parametrize(
@@ -87,7 +132,7 @@ def test_unknown_persons_and_stages_are_refused_with_the_known_ones(tokenizer, g
 
 def test_a_name_may_hold_quotes_and_signs_beyond_the_plane(tokenizer) -> None:
     odd = ADA.model_copy(update={"name": 'O\'Hara "{% x %}" 𝔄'})
-    text = with_template(tokenizer, prelude([odd], tokens=True) + "{{ messages[0]['content'] }}")
+    text = with_template(tokenizer, prelude([odd], marks_in_words([odd])) + "{{ messages[0]['content'] }}")
     assert render(text, ask("?", persona="ada", stage="late")).endswith('You are O\'Hara "{% x %}" 𝔄.')
 
 

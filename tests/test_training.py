@@ -19,6 +19,7 @@ from persllm.config import BaseSettings, DpoSettings, SftSettings
 from persllm.errors import TrainingError
 from persllm.records import Message, Request, Sampling
 from persllm.training import prefer, tune
+from persllm.training.adapters import Trainable, held_in, precision_of
 from persllm.training.checkpoints import Mark, write_mark
 from persllm.training.samples import in_order, sft_tokens
 from persllm.training.trouble import is_memory
@@ -284,7 +285,9 @@ def test_a_killed_training_ends_in_the_same_weights_to_the_byte(base: Path, tmp_
         for phase in ("sft", "dpo"):
             whole, broken = (tmp_path / adapter / name / phase for name in ("whole", "broken"))
             names = sorted(
-                str(file.relative_to(whole)) for file in whole.rglob("*") if file.is_file() and file.name != "adapter_config.json"
+                str(file.relative_to(whole))
+                for file in whole.rglob("*")
+                if file.is_file() and file.name not in ("adapter_config.json", "memory.json")
             )
             assert "model/model.safetensors" in names
             assert filecmp.cmpfiles(whole, broken, names, shallow=False) == (names, [], [])
@@ -307,3 +310,88 @@ def test_a_real_base_is_tuned_and_preferred_with_lora(shared: Path, tmp_path: Pa
     )
     given = answers(tmp_path / "dpo" / "model")
     assert sum(f"{colour} bee" in text for text, colour in zip(given, COLOURS["early"] + COLOURS["late"], strict=True)) >= 5
+
+
+# How the base is held --------------------------------------------------------------------------------------
+
+
+def test_checkpointed_activations_change_no_weight(base: Path, tied_lora: Path, tmp_path: Path) -> None:
+    saving = LORA.model_copy(update={"gradient_checkpointing": True})
+    tune(base, colour_talk(), saving, tmp_path / "sft", threads=1)
+    for name in ("model/model.safetensors", "adapter/adapter_model.safetensors"):
+        one, two = load_file(tied_lora / name), load_file(tmp_path / "sft" / name)
+        assert all(torch.allclose(one[key], two[key], atol=1e-6) for key in one), name
+    assert losses(tmp_path / "sft") == pytest.approx(losses(tied_lora), abs=1e-5)
+
+
+def losses(folder: Path) -> list[float]:
+    """The training curve."""
+    return [json.loads(line)["loss"] for line in (folder / "curve.jsonl").open()]
+
+
+def test_lora_over_bfloat16_goes_the_way_of_float32_and_merges_into_exact_weights(base: Path, tied_lora: Path, tmp_path: Path) -> None:
+    assert Trainable(base, LORA.model_copy(update={"precision": "mixed"}), "sft").model.dtype == torch.bfloat16
+    tune(base, colour_talk(), LORA.model_copy(update={"precision": "mixed"}), tmp_path / "sft", threads=1)
+    assert losses(tmp_path / "sft") == pytest.approx(losses(tied_lora), rel=0.1)
+    before, after = weights(base), weights(tmp_path / "sft" / "model")
+    assert {tensor.dtype for tensor in after.values()} == {torch.float32}
+    rows = [row for row in range(600) if row not in stage_rows(base)]
+    name = "model.embed_tokens.weight"
+    assert torch.equal(before[name][rows], after[name][rows]), "merged into the stored weights, not into rounded ones"
+
+
+@pytest.mark.parametrize("precision", ["mixed", "bfloat16"])
+def test_all_weights_learn_in_bfloat16_and_are_saved_in_the_format_of_the_base(base: Path, tmp_path: Path, precision: str) -> None:
+    settings = LORA.model_copy(update={"adapter": "full", "precision": precision, "learning_rate": 5e-3, "checkpoint_every": 100})
+    tune(base, colour_talk(), settings, tmp_path / "sft", threads=1)
+    assert losses(tmp_path / "sft")[-1] < losses(tmp_path / "sft")[0] - 1
+    assert {tensor.dtype for tensor in weights(tmp_path / "sft" / "model").values()} == {torch.float32}
+
+
+def test_a_base_in_bfloat16_stays_in_it(base: Path, tmp_path: Path) -> None:
+    AutoModelForCausalLM.from_pretrained(base, dtype=torch.bfloat16).save_pretrained(tmp_path / "half")
+    AutoTokenizer.from_pretrained(base).save_pretrained(tmp_path / "half")
+    tune(tmp_path / "half", colour_talk(8), LORA, tmp_path / "sft", threads=1)
+    assert {tensor.dtype for tensor in weights(tmp_path / "sft" / "model").values()} == {torch.bfloat16}
+
+
+def test_precision_is_exact_where_no_gpu_has_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert (precision_of(LORA), held_in(LORA)) == ("float32", torch.float32)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: not including_emulation)
+    assert (precision_of(LORA), held_in(LORA)) == ("mixed", torch.bfloat16)
+    assert held_in(LORA.model_copy(update={"adapter": "full"})) == torch.float32
+
+
+def test_more_than_the_base_holds_is_refused_before_it_is_loaded(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("persllm.training.adapters.load_model", lambda *_, **__: pytest.fail("loaded"))
+    with pytest.raises(TrainingError, match=r"sft\.max_length 2000: the base holds 1024 tokens.*max_length=0"):
+        tune(base, colour_talk(8), LORA.model_copy(update={"max_length": 2000}), tmp_path / "sft")
+    assert Trainable(base, LORA, "sft").longest == 1024
+
+
+def test_qlora_without_its_library_says_what_to_install(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(TrainingError, match=r"sft\.adapter qlora: .*persllm\[qlora\].*sft\.adapter=lora"):
+        tune(base, colour_talk(8), LORA.model_copy(update={"adapter": "qlora"}), tmp_path / "sft")
+
+
+def test_qlora_trains_over_four_bits_and_merges_into_exact_weights(base: Path, tied_lora: Path, tmp_path: Path) -> None:
+    pytest.importorskip("bitsandbytes", reason="needs the extra qlora")
+    settings = LORA.model_copy(update={"adapter": "qlora", "checkpoint_every": 100})
+    held = Trainable(base, settings, "sft").model
+    layer = held.model.layers[0].mlp.up_proj
+    assert (type(layer).__name__, layer.weight.dtype, layer.weight.quant_type) == ("Linear4bit", torch.uint8, "nf4")
+    assert held.get_input_embeddings().weight.dtype == torch.float32
+    tune(base, colour_talk(), settings, tmp_path / "sft", threads=1)
+    assert losses(tmp_path / "sft") == pytest.approx(losses(tied_lora), rel=0.1)
+    before, after = weights(base), weights(tmp_path / "sft" / "model")
+    assert {tensor.dtype for tensor in after.values()} == {torch.float32}
+    assert before.keys() == after.keys()
+    moved = (before["model.embed_tokens.weight"] != after["model.embed_tokens.weight"]).any(1).nonzero().flatten().tolist()
+    assert moved == stage_rows(base)
+    still = DpoSettings(**{**SHORT, "learning_rate": 0.0, "adapter": "qlora"})
+    prefer(base, tmp_path / "sft", colour_pairs(4), still, tmp_path / "dpo", threads=1)
+    [point] = [json.loads(line) for line in (tmp_path / "dpo" / "curve.jsonl").open()]
+    assert point["margin"] == pytest.approx(0, abs=1e-4), "the reference is the same four bits"

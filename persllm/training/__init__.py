@@ -16,16 +16,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from persllm.base import LocalModel, load_parts
 from persllm.config import TRAINING_WAYS, DpoSettings, SftSettings, TrainingSettings
 from persllm.errors import TrainingError
 from persllm.launching import Launch
 from persllm.records import Conversation, Dropped, PreferencePair, fingerprint
 from persllm.store import Progress, silent
-from persllm.training.job import Job, prepare_torch
+from persllm.training.adapters import Trainable
+from persllm.training.job import MEMORY, Job, prepare_torch
 from persllm.training.samples import dpo_rows, in_order, sft_tokens, with_reference
 from persllm.training.trouble import memory_trouble
-from persllm.training.world import device
 from persllm.weights import file_fingerprint
 
 
@@ -45,11 +44,12 @@ def tune(
         return job.launched(launch, {"phase": "sft", "start": str(base), "seed": seed, "threads": threads}, conversations, progress)
     with memory_trouble("sft", settings, folder):
         prepare_torch(seed, threads)
-        tokenizer, model = load_parts(str(base), "auto")
-        rows = [{"input_ids": p + a, "labels": [-100] * len(p) + a} for p, a in sft_tokens(tokenizer, conversations)]
-        kept = job.fitting(conversations, rows, [len(row["input_ids"]) for row in rows])
+        raw = Trainable(base, settings, "sft")
+        rows = [{"input_ids": p + a, "labels": [-100] * len(p) + a} for p, a in sft_tokens(raw.tokenizer, conversations)]
+        kept = job.fitting(conversations, rows, [len(row["input_ids"]) for row in rows], raw.longest)
+        job.foresee(raw, kept)
         order = in_order([len(row["input_ids"]) for row in kept], settings, seed)
-        return job.train("sft", model, tokenizer, [kept[place] for place in order], seed, progress)
+        return job.train("sft", raw, [kept[place] for place in order], seed, progress)
 
 
 def prefer(
@@ -70,14 +70,14 @@ def prefer(
         return job.launched(launch, parts, pairs, progress)
     with memory_trouble("dpo", settings, folder):
         prepare_torch(seed, threads)
-        tokenizer, model = load_parts(str(start), "auto")
-        rows = dpo_rows(tokenizer, pairs)
+        tuned = Trainable(start, settings, "dpo")
+        rows = dpo_rows(tuned.tokenizer, pairs)
         lengths = [len(row["prompt_ids"]) + max(len(row["chosen_ids"]), len(row["rejected_ids"])) for row in rows]
-        kept = with_reference(
-            LocalModel(model.to(device()), tokenizer), job.fitting(pairs, rows, lengths), settings.batch, settings.ld_alpha
-        )
+        fitting = job.fitting(pairs, rows, lengths, tuned.longest)
+        job.foresee(tuned, fitting)
+        kept = with_reference(tuned.speaking(), fitting, settings.batch, settings.ld_alpha)
         order = in_order([len(row["prompt_ids"]) + len(row["chosen_ids"]) for row in kept], settings, seed)
-        return job.train("dpo", model, tokenizer, [kept[place] for place in order], seed, progress)
+        return job.train("dpo", tuned, [kept[place] for place in order], seed, progress)
 
 
 def check_preferences(settings: DpoSettings) -> None:
@@ -95,9 +95,11 @@ def check_preferences(settings: DpoSettings) -> None:
 
 
 def facts_of(folder: Path) -> dict[str, Any]:
-    """What a finished training in a folder tells of itself: samples, steps, tokens, the share of real ones, whether it was stopped."""
-    file = folder / "trained.json"
-    return json.loads(file.read_text(encoding="utf-8")).get("facts", {}) if file.is_file() else {}
+    """What a finished training in a folder tells of itself: samples, steps, tokens, the share of real ones, whether it was stopped, memory."""
+    done, memory = (
+        json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {} for file in (folder / "trained.json", folder / MEMORY)
+    )
+    return {**done.get("facts", {}), **memory} if done else {}
 
 
 def made_with(

@@ -8,8 +8,8 @@ from typing import Any
 
 from persllm.config import DpoSettings, TrainingSettings
 from persllm.errors import TrainingError
-from persllm.templates import is_control_token
 from persllm.trackers import tracker_arguments
+from persllm.training.adapters import precision_of
 from persllm.training.world import dealt, processes
 
 MOST_LOGGED = 10
@@ -21,9 +21,12 @@ EXO_SMOOTHING = 1e-3
 
 
 def training_arguments(
-    phase: str, settings: TrainingSettings, folder: Path, steps: int, seed: int, further: Mapping[str, Any] | None = None
+    phase: str, settings: TrainingSettings, folder: Path, steps: int, seed: int, longest: int, further: Mapping[str, Any] | None = None
 ) -> Any:
-    """TRL's settings of a training, with `further` ones; `settings.arguments` has the last word. TrainingError if it names what TRL does not know."""
+    """TRL's settings of a training on samples of at most `longest` tokens, with `further` ones; `settings.arguments` has the last word.
+
+    TrainingError if it names what TRL does not know.
+    """
     import torch
     from trl import SFTConfig
 
@@ -34,15 +37,16 @@ def training_arguments(
         "num_train_epochs": 1, "train_sampling_strategy": "sequential",
         "learning_rate": settings.learning_rate, "warmup_steps": min(settings.warmup, steps // 5), "weight_decay": settings.weight_decay,
         "max_length": None, "seed": seed, "save_steps": settings.checkpoint_every, "save_total_limit": 2, "logging_steps": log_every,
-        "logging_nan_inf_filter": False, "disable_tqdm": True, "activation_checkpointing": False,
-        "bf16": False, "use_cpu": not torch.cuda.is_available(), "dataloader_pin_memory": False,
+        "logging_nan_inf_filter": False, "disable_tqdm": True,
+        "activation_checkpointing": settings.gradient_checkpointing, "activation_checkpointing_kwargs": {"use_reentrant": False},
+        "bf16": precision_of(settings) == "mixed", "use_cpu": not torch.cuda.is_available(), "dataloader_pin_memory": False,
     }  # fmt: skip
     arguments |= tracker_arguments(settings, folder.parent)
     if processes() > 1:
         arguments |= {"ddp_find_unused_parameters": False}
     if phase == "sft":
         arguments |= {"dataset_kwargs": {"skip_prepare_dataset": True}}
-    kind, own = preference_arguments(settings) if isinstance(settings, DpoSettings) else (SFTConfig, {})
+    kind, own = preference_arguments(settings, longest) if isinstance(settings, DpoSettings) else (SFTConfig, {})
     try:
         made = kind(**{**arguments, **own, **(further or {}), **settings.arguments})
     except TypeError as error:
@@ -53,7 +57,7 @@ def training_arguments(
     return made
 
 
-def preference_arguments(settings: DpoSettings) -> tuple[Any, dict[str, Any]]:
+def preference_arguments(settings: DpoSettings, longest: int) -> tuple[Any, dict[str, Any]]:
     """(TRL's class of settings, what it is given) for a way to learn preferences."""
     if settings.method == "dpo":
         from trl import DPOConfig
@@ -68,21 +72,7 @@ def preference_arguments(settings: DpoSettings) -> tuple[Any, dict[str, Any]]:
         warnings.simplefilter("ignore")
         from trl.experimental.cpo import CPOConfig
         from trl.experimental.orpo import ORPOConfig
-    common = {"beta": settings.beta, "max_length": settings.max_length, "remove_unused_columns": False}
+    common = {"beta": settings.beta, "max_length": longest, "remove_unused_columns": False}
     if settings.method == "orpo":
         return ORPOConfig, common
     return CPOConfig, {**common, "loss_type": "simpo" if settings.method == "simpo" else "sigmoid", "cpo_alpha": settings.sft_weight}
-
-
-def adapter_settings(model: Any, tokenizer: Any, rank: int) -> Any:
-    """A LoRA on all linear layers, with the rows of the control tokens; those of the output too where it is not tied."""
-    from peft import LoraConfig
-
-    tokens = sorted(i for token, i in tokenizer.get_added_vocab().items() if is_control_token(token))
-    names = {id(module): name.rpartition(".")[2] for name, module in model.named_modules()}
-    rows = {names[id(model.get_input_embeddings())]: tokens}
-    if not model.config.tie_word_embeddings:
-        rows[names[id(model.get_output_embeddings())]] = tokens
-    return LoraConfig(
-        r=rank, lora_alpha=2 * rank, target_modules="all-linear", task_type="CAUSAL_LM", trainable_token_indices=rows if tokens else None
-    )

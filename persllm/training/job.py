@@ -1,6 +1,7 @@
 """One training in one folder: rows in, model out, checkpoints on the way."""
 
 import json
+import logging
 import math
 import shutil
 import warnings
@@ -8,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from persllm.base import load_parts, save_whole
+from persllm.base import save_whole
 from persllm.config import DpoSettings, SftSettings, TrainingSettings
 from persllm.errors import TrainingError
 from persllm.launching import JOB, LOG, SAMPLES, TOLD, Launch, run_launched
@@ -16,12 +17,19 @@ from persllm.records import Conversation, Dropped, PreferencePair
 from persllm.store import Progress, noted, replace_json, replace_records, replace_text
 from persllm.trackers import tensorboard_beside
 from persllm.training import checkpoints
-from persllm.training.arguments import adapter_settings, training_arguments
+from persllm.training.adapters import Trainable
+from persllm.training.arguments import training_arguments
 from persllm.training.curve import curve
 from persllm.training.packing import packed
 from persllm.training.samples import Row, filled_up, one_stage, real_share, sequence_lengths
-from persllm.training.trouble import not_a_number
-from persllm.training.world import processes, rank, wait_for_all
+from persllm.training.trouble import not_a_number, ways_on
+from persllm.training.world import dealt, processes, rank, wait_for_all
+
+log = logging.getLogger("persllm")
+MEMORY = "memory.json"
+"""Memory foreseen and measured, which no two runs have alike to the byte."""
+MARGIN = 0.8
+"""A training is refused if so much of what is foreseen is more than there is: the forecast is to be right within a fifth."""
 
 
 class Job:
@@ -32,6 +40,7 @@ class Job:
         self.dropped: list[Dropped] = []
         self.facts: dict[str, Any] = {}
         """What `step.json` tells of the training."""
+        self.memory: dict[str, int] = {}
         self.finished = False
         self.look()
 
@@ -44,9 +53,8 @@ class Job:
             self.dropped = [Dropped.model_validate(entry) for entry in done["dropped"]] if self.finished else []
             self.facts = done.get("facts", {}) if self.finished else {}
 
-    def fitting(self, items: Sequence[Conversation | PreferencePair], rows: Sequence[Row], lengths: Sequence[int]) -> list[Row]:
-        """The rows that are short enough; the others are noted as dropped."""
-        most = self.settings.max_length
+    def fitting(self, items: Sequence[Conversation | PreferencePair], rows: Sequence[Row], lengths: Sequence[int], most: int) -> list[Row]:
+        """The rows of at most so many tokens; the others are noted as dropped."""
         self.dropped = [
             Dropped(item=item.identity, reason="too long", detail=f"{length} tokens, at most {most} (max_length)")
             for item, length in zip(items, lengths, strict=True)
@@ -73,11 +81,29 @@ class Job:
             raise TrainingError(f"{self.folder}: the launched processes ended without a trained model; see {self.folder / LOG}.")
         return self.dropped
 
-    def train(self, phase: str, model: Any, tokenizer: Any, rows: list[Row], seed: int, progress: Progress) -> list[Dropped]:
+    def foresee(self, base: Trainable, rows: Sequence[Row]) -> None:
+        """Forecast the memory before the base is loaded; TrainingError if there is clearly not so much, a line in the log if there may not be."""
+        from persllm.training.footprint import heaviest, room, scored_lengths
+
+        at_once = dealt(self.settings.batch, self.settings.micro_batch, base.phase)[0]
+        load = heaviest([scored_lengths(row) for row in rows], at_once)
+        need, there = base.footprint(load), room()
+        self.memory = {"memory_foreseen_mb": round(need * 1000)}
+        said = (
+            f"{base.phase}: about {need:.1f} GB are needed ({load.rows} sequences of up to {load.length} tokens at once), and there are {there:.1f}. "
+            f"{ways_on(base.phase, self.settings)}"
+        )
+        if need * MARGIN > there and processes() == 1:
+            raise TrainingError(said)
+        if need > there:
+            log.warning(said)
+
+    def train(self, phase: str, base: Trainable, rows: list[Row], seed: int, progress: Progress) -> list[Dropped]:
         """Train, keep curve and model, remove the checkpoints, and return what was dropped."""
+        from persllm.training.footprint import peak
         from persllm.training.guards import Guard, fallen
 
-        trainer = self.trainer(phase, model, tokenizer, rows, seed, progress)
+        trainer = self.trainer(phase, base, rows, seed, progress)
         guard = Guard(self.settings.most_fall if isinstance(self.settings, DpoSettings) else 0.0)
         trainer.add_callback(guard)
         start = self.last_checkpoint(trainer.accelerator, progress)
@@ -85,11 +111,13 @@ class Job:
             warnings.filterwarnings("ignore", category=FutureWarning)
             trainer.train(resume_from_checkpoint=start)
         history = trainer.state.log_history
+        if rank() == 0:
+            replace_json(self.folder / MEMORY, {**self.memory, "memory_measured_mb": round(peak() * 1000)})
         self.facts |= fallen(history, guard.most) if phase == "dpo" else {}
-        self.keep(self.trained(trainer, tokenizer, guard), tokenizer, history)
+        self.keep(self.trained(trainer, base, guard), base, history)
         return self.dropped
 
-    def trainer(self, phase: str, model: Any, tokenizer: Any, rows: list[Row], seed: int, progress: Progress) -> Any:
+    def trainer(self, phase: str, base: Trainable, rows: list[Row], seed: int, progress: Progress) -> Any:
         """TRL's trainer of these rows, as this project uses it."""
         from datasets import Dataset
         from datasets.utils.logging import disable_progress_bar
@@ -100,9 +128,9 @@ class Job:
         disable_progress_bar()
         steps = math.ceil(len(rows) / self.settings.batch)
         lengths = [sequence_lengths(row) for row in rows]
-        joined = isinstance(self.settings, SftSettings) and packed(model, self.settings)
+        joined = isinstance(self.settings, SftSettings) and packed(base.model, self.settings)
         share = 1.0 if joined else round(real_share(lengths, self.settings.batch), 4)
-        self.facts = {
+        self.facts |= {
             "samples": len(rows),
             "steps": steps,
             "tokens": sum(map(sum, lengths)),
@@ -111,15 +139,14 @@ class Job:
         }
         method = self.settings.method if isinstance(self.settings, DpoSettings) else phase
         arguments = training_arguments(
-            phase, self.settings, self.folder / "checkpoints", steps, seed, {"padding_free": True} if joined else {}
+            phase, self.settings, self.folder / "checkpoints", steps, seed, base.longest, {"padding_free": True} if joined else {}
         )
         plain = [{name: value for name, value in row.items() if name != "sample"} for row in rows]
         plain = plain if method in ("sft", "dpo") else one_stage(plain)
         with tensorboard_beside(self.folder):
             trainer = trainer_of(method)(
-                model=model, args=arguments, processing_class=tokenizer,
-                train_dataset=Dataset.from_list(filled_up(plain, self.settings.batch, tokenizer.pad_token_id)),
-                peft_config=adapter_settings(model, tokenizer, self.settings.rank) if self.settings.adapter == "lora" else None,
+                model=base.model, args=arguments, processing_class=base.tokenizer, peft_config=base.adapter(),
+                train_dataset=Dataset.from_list(filled_up(plain, self.settings.batch, base.tokenizer.pad_token_id)),
             )  # fmt: skip
         trainer.names = [row.get("sample", "") for row in rows]
         trainer.trouble = self.not_a_number
@@ -152,40 +179,27 @@ class Job:
         checkpoints.check_spread(found[-1], checkpoints.spread_of(accelerator), processes())
         return str(found[-1])
 
-    def trained(self, trainer: Any, tokenizer: Any, guard: Any) -> Any:
+    def trained(self, trainer: Any, base: Trainable, guard: Any) -> Any:
         """The model that came out; None at every process but the first. Where the guard stopped, the last weights known to be good."""
         if guard.stopped:
             wait_for_all()
-            return self.go_back(trainer, tokenizer, guard) if rank() == 0 else None
-        return trainer.accelerator.unwrap_model(trainer.model) if processes() == 1 else self.brought_together(trainer)
+            return self.go_back(trainer, base, guard) if rank() == 0 else None
+        return trainer.accelerator.unwrap_model(trainer.model) if processes() == 1 else self.brought_together(trainer, base)
 
-    def go_back(self, trainer: Any, tokenizer: Any, guard: Any) -> Any:
+    def go_back(self, trainer: Any, base: Trainable, guard: Any) -> Any:
         """The model with the last weights that are known to be good; as it was at the start if no checkpoint has such."""
-        from peft import PeftModel, get_peft_model
-
         from persllm.training.guards import proven
 
         good = proven(trainer.state.log_history, guard.most)
         found = [one for one in checkpoints.complete(self.folder / "checkpoints", self.made_with) if checkpoints.step_of(one) < good]
-        checkpoint, start = (str(found[-1]) if found else None), str(self.start)
         self.facts |= {"stopped": guard.stopped, "kept_step": checkpoints.step_of(found[-1]) if found else 0}
-        if self.settings.adapter == "full":
-            return load_parts(checkpoint or start, "auto")[1]
-        fresh = load_parts(start, "auto")[1]
-        if checkpoint:
-            return PeftModel.from_pretrained(fresh, checkpoint)
-        return get_peft_model(fresh, adapter_settings(fresh, tokenizer, self.settings.rank))
+        return base.restored(str(found[-1]) if found else None)
 
-    def keep(self, model: Any, tokenizer: Any, history: list[dict[str, Any]]) -> None:
+    def keep(self, model: Any, base: Trainable, history: list[dict[str, Any]]) -> None:
         """Write adapter, model and curve, then the mark that the training is finished."""
         if rank() == 0:
-            if self.settings.adapter == "lora":
-                shutil.rmtree(self.folder / "adapter", ignore_errors=True)
-                model.save_pretrained(self.folder / "adapter", save_embedding_layers=False)
-                (self.folder / "adapter" / "README.md").unlink(missing_ok=True)
-                model = model.merge_and_unload()
-            model.__dict__.pop("forward", None)
-            save_whole(model, tokenizer, self.folder / "model")
+            shutil.rmtree(self.folder / "adapter", ignore_errors=True)
+            save_whole(base.whole(model, self.folder / "adapter"), base.tokenizer, self.folder / "model")
             replace_text(self.folder / "curve.jsonl", "".join(f"{json.dumps(point)}\n" for point in curve(history)))
             dropped = [d.model_dump() for d in self.dropped]
             replace_json(self.folder / "trained.json", {"made_with": self.made_with, "dropped": dropped, "facts": self.facts})
@@ -194,18 +208,12 @@ class Job:
                 (self.folder / name).unlink(missing_ok=True)
         wait_for_all()
 
-    def brought_together(self, trainer: Any) -> Any:
+    def brought_together(self, trainer: Any, base: Trainable) -> Any:
         """The trained model, read from what all processes wrote; None at every process but the first."""
         written = self.folder / "checkpoints" / "trained"
         trainer.save_model(str(written))
         wait_for_all()
-        if rank() > 0:
-            return None
-        if self.settings.adapter == "full":
-            return load_parts(str(written), "auto")[1]
-        from peft import PeftModel
-
-        return PeftModel.from_pretrained(load_parts(str(self.start), "auto")[1], str(written), is_trainable=True)
+        return base.restored(str(written)) if rank() == 0 else None
 
 
 def trainer_of(method: str) -> Any:

@@ -36,5 +36,5 @@ def obstacle(model: Any) -> str:
     if not is_flash_attn_2_available():
         return "packed samples are kept apart by FlashAttention; flash-attn is not installed (pip install flash-attn)"
     if model.dtype not in (torch.float16, torch.bfloat16):
-        return f"FlashAttention takes half precision, the weights are {model.dtype} (base.dtype=bfloat16)"
+        return f"FlashAttention takes half precision, the weights are {model.dtype} (sft.precision=bfloat16)"
     return "" if getattr(model, "_supports_flash_attn", False) else f"{type(model).__name__} has no FlashAttention"

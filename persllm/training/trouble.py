@@ -36,9 +36,13 @@ def ways_on(phase: str, settings: TrainingSettings) -> str:
     """What to lower, the cheapest first."""
     at_once, _ = dealt(settings.batch, settings.micro_batch, phase)
     ways = [f"{phase}.micro_batch={at_once // 2} (now {at_once} samples at once; goes on from the last checkpoint)"] if at_once > 1 else []
-    ways.append(f"a smaller {phase}.max_length (now {settings.max_length}; longer samples are dropped and counted)")
-    if settings.adapter == "full":
-        ways.append(f"{phase}.adapter=lora")
+    ways.append(
+        f"a smaller {phase}.max_length (now {settings.max_length or 'what the base holds'}; longer samples are dropped and counted)"
+    )
+    if not settings.gradient_checkpointing:
+        ways.append(f"{phase}.gradient_checkpointing=true (slower; the result stays the same)")
+    if settings.adapter != "qlora":
+        ways.append(f"{phase}.adapter={'lora' if settings.adapter == 'full' else 'qlora'}")
     return f"Ways on, each with --set: {'; '.join(ways)}; or spread the weights with --launch fsdp2. Complete checkpoints are kept."
 
 
