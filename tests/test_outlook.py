@@ -33,7 +33,9 @@ def test_counts_are_those_of_the_dataset_step(starter: Path, tmp_path: Path, mon
 
 
 def test_shapes_by_settings_and_name() -> None:
-    assert shape_of(BaseSettings()).parameters == 4096 * 128 + 4 * 12 * 128**2
+    assert shape_of(BaseSettings(pretraining_tokens=1000)).parameters == 4096 * 128 + 4 * 12 * 128**2
+    shipped = shape_of(BaseSettings())
+    assert (shipped.width, shipped.layers, shipped.source) == (192, 4, "the shipped base")
     named = shape_of(BaseSettings(model="someone/Model-1.7B-Instruct"))
     assert (named.parameters, named.layers) == (1.7e9, 28)
     assert shape_of(BaseSettings(model="someone/model")) is None

@@ -137,8 +137,11 @@ def test_a_sample_that_breaks_the_loss_is_named_and_the_good_checkpoint_kept(bas
         assert all(torch.isfinite(weight).all() for weight in load_file(kept / "adapter_model.safetensors").values())
 
 
-def test_too_little_memory_says_which_setting_to_lower(base: Path, tmp_path: Path) -> None:
+def test_too_little_memory_says_which_setting_to_lower(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = LORA.model_copy(update={"rank": 1 << 40})
+    with pytest.raises(TrainingError, match=r"sft: about .* GB are needed .* sft.micro_batch=2 .*max_length"):
+        tune(base, colour_talk(8), settings, tmp_path / "sft", threads=1)
+    monkeypatch.setattr("persllm.training.footprint.room", lambda: float("inf"))
     with pytest.raises(TrainingError, match=r"out of memory .*DefaultCPUAllocator.* sft.micro_batch=2 .*max_length"):
         tune(base, colour_talk(8), settings, tmp_path / "sft", threads=1)
     assert is_memory(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"))
