@@ -46,14 +46,14 @@ def undisturbed(place: Path, environment: dict[str, str]) -> Path:
 
 
 def result(run: Path) -> dict[str, bytes]:
-    """Everything a run made, but for what tells of times and attempts."""
+    """Everything a run made, but for what tells of times, attempts and the memory that was taken."""
     made = {}
     for file in sorted(run.rglob("*")):
         name = str(file.relative_to(run))
         if (
             not file.is_file()
             or name.split("/")[0] == "logs"
-            or file.name in ("step.json", "provenance.json", ".lock", "training_args.bin")
+            or file.name in ("step.json", "memory.json", "provenance.json", ".lock", "training_args.bin")
         ):
             continue
         if name.startswith("9-report"):
