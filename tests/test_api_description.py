@@ -63,6 +63,9 @@ class Two:
     def __init__(self) -> None:
         self.names = {f"{person.id}@{stage.id}": (person, stage.id) for person in (ADA, BO) for stage in person.stages}
 
+    def named(self, name: str, stage: str) -> str:
+        return f"{name.partition('@')[0]}@{stage}"
+
     def agent(self, name: str) -> Agent | None:
         if name not in self.names:
             return None

@@ -219,6 +219,7 @@ def test_the_examination_of_a_run_takes_gold_and_keeps_to_its_size(tmp_path: Pat
     assert done[-1][0] == done[-1][1]
     assert sorted(file.name for file in step.path.iterdir()) == [
         "answers.jsonl", "confusion.jsonl", "differences.jsonl", "figures.jsonl", "likelihoods.jsonl", "near.jsonl", "scores.jsonl", "test.jsonl",
+        "weights.json",
     ]  # fmt: skip
 
 
