@@ -137,24 +137,25 @@ class Flight:
     async def tried(self, request: Request) -> Reply:
         """As many tries as it takes and is allowed; each may go to another address."""
         tokens = sum(likely_tokens(message.content) for message in request.messages) + request.sampling.max_tokens
-        tries = 0
+        tries, failed = 0, None
         while True:
             try:
-                outcome, retries = await self.once(request, tokens)
+                outcome, failed = await self.once(request, tokens, failed)
             except NobodyAnswers:
                 return Reply(finish="error", error=f"no address answers any more; the last said: {self.last_error}")
             self.tally = self.tally.more(usage=outcome.usage)
             self.last_error = outcome.reply.error or self.last_error
             tries += 1
+            retries = len(self.addresses) if failed.refusal else failed.settings.retries
             if not outcome.may_pass or tries > retries:
                 return outcome.reply
             self.tally = self.tally.more(retried=1)
             if not outcome.wait:
                 await asyncio.sleep(min(LONGEST_BACK_OFF, BACK_OFF * 2 ** (tries - 1)) * random.uniform(0.75, 1.25))
 
-    async def once(self, request: Request, tokens: int) -> tuple[Outcome, int]:
-        """One try, and how often the address wants to be tried again."""
-        place = await self.board.take(tokens)
+    async def once(self, request: Request, tokens: int, failed: Address | None) -> tuple[Outcome, Address]:
+        """One try, and the address that it went to: another than the one where it has failed, if it can be."""
+        place = await self.board.take(tokens, failed)
         address, outcome = place.address, None
         try:
             number = await self.entered(address, request)
@@ -169,7 +170,7 @@ class Flight:
                     self.accounts.settle(number, outcome.usage if outcome else None)
         finally:
             self.board.give(place, outcome)
-        return outcome, len(self.addresses) if address.refusal else address.settings.retries
+        return outcome, address
 
     async def entered(self, address: Address, request: Request) -> int | None:
         """The number of the call in the accounts, when the budget has room for it."""

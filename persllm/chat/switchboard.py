@@ -36,16 +36,17 @@ class Switchboard:
 
     def __init__(self, addresses: Sequence[Address]):
         self.addresses = addresses
-        self.waiting: deque[tuple[asyncio.Future[Place], int]] = deque()
+        self.waiting: deque[tuple[asyncio.Future[Place], int, Address | None]] = deque()
         self.timer: asyncio.TimerHandle | None = None
 
-    async def take(self, tokens: int) -> Place:
-        """A place for a call of so many tokens, to be given back with what came of it.
+    async def take(self, tokens: int, failed: Address | None = None) -> Place:
+        """A place for a call of so many tokens, to be given back with what came of it. A call that has `failed` at an
+        address goes to another one if it can: it shall not be the probe of what just failed it.
 
         NobodyAnswers if all addresses are gone; their ModelError if all have refused.
         """
         future: asyncio.Future[Place] = asyncio.get_running_loop().create_future()
-        self.waiting.append((future, tokens))
+        self.waiting.append((future, tokens, failed))
         self.look()
         try:
             return await future
@@ -62,8 +63,8 @@ class Switchboard:
     def look(self) -> None:
         """Connect the calls that can be; set a timer for the next one."""
         while self.waiting:
-            future, tokens = self.waiting[0]
-            address = None if future.done() else self.free(tokens)
+            future, tokens, failed = self.waiting[0]
+            address = None if future.done() else self.free(tokens, failed)
             if address is None and not future.done():
                 break
             self.waiting.popleft()
@@ -72,10 +73,11 @@ class Switchboard:
         self.tell_hopeless()
         self.set_timer()
 
-    def free(self, tokens: int) -> Address | None:
+    def free(self, tokens: int, failed: Address | None) -> Address | None:
         """The address for a call of so many tokens, if one may be asked now."""
         now = time.monotonic()
         ready = [address for address in self.addresses if address.wait(tokens, now) <= 0]
+        ready = [address for address in ready if address is not failed] or ready
         return min(ready, key=lambda address: (address.begun + 1) / address.settings.weight, default=None)
 
     def tell_hopeless(self) -> None:
@@ -85,7 +87,7 @@ class Switchboard:
             return
         why = NobodyAnswers() if left else self.addresses[0].refusal
         while self.waiting:
-            future, _ = self.waiting.popleft()
+            future, _, _ = self.waiting.popleft()
             if not future.done():
                 future.set_exception(why or NobodyAnswers())
 
