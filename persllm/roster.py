@@ -7,7 +7,7 @@ again, a cut one goes on, and one made with other settings or other models is re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import Any, Literal
 
 from persllm.errors import RunError
 from persllm.records import Persona, Record, fingerprint
@@ -16,12 +16,17 @@ from persllm.takers import BASELINES, MANNERS, RETRIEVAL, STYLISED, TRAINED, Tak
 
 Work = Callable[[list[Any]], Any]
 """Gets what is owed, and yields each with its outcome."""
-__all__ = ["Outcome", "all_takers", "chosen", "fulfilled", "persons_of", "shifted"]
+__all__ = ["Outcome", "all_takers", "chosen", "fulfilled", "page_language", "persons_of", "shifted"]
 
 
 def persons_of(run: Run) -> list[Persona]:
     """The persons of a run."""
     return run.step("1-materials").records(Persona, "personas.jsonl")
+
+
+def page_language(personas: Sequence[Persona]) -> Literal["en", "zh"]:
+    """The language of a page about persons: Chinese if all of them speak it."""
+    return "zh" if all(persona.language == "zh" for persona in personas) else "en"
 
 
 def all_takers(run: Run) -> list[str]:

@@ -34,9 +34,10 @@ def constructor_settings(recipe: Recipe) -> dict[str, Any]:
     if not extractive:
         texts = fingerprint([texts, prompts_fingerprint(without=("prompted", "remembered", "classify", "verify", *judge.PROMPTS))])
     talk = [*recipe.mixture.general_files, *dump("mixture")(recipe)["mixture"]["general_datasets"]] if recipe.constructor.stylised else []
+    content = general_content(recipe) if recipe.constructor.stylised else {}
     held_out = None if extractive else recipe.mixture.held_out_materials
     masks = {} if extractive else {"privacy": recipe.privacy.model_dump(mode="json", exclude=WAYS["privacy"])}
-    return {"constructor": constructor, "texts": texts, "held_out": held_out, "general": talk, **masks}
+    return {"constructor": constructor, "texts": texts, "held_out": held_out, "general": talk, **content, **masks}
 
 
 def dataset_settings(recipe: Recipe) -> dict[str, Any]:
@@ -44,7 +45,16 @@ def dataset_settings(recipe: Recipe) -> dict[str, Any]:
     settings = recipe.checks.model_dump(mode="json", exclude=WAYS["checks"])
     texts = [marks_fingerprint(), prompts_fingerprint(names=("assistant_speak", *(("verify",) if recipe.checks.verify.share else ())))]
     tokens = {"tokenizer": recipe.base.model_dump(mode="json")} if recipe.mixture.general_by == "tokens" else {}
-    return {**dump("mixture")(recipe), **tokens, "checks": {**settings, "texts": texts}}
+    return {**dump("mixture")(recipe), **general_content(recipe), **tokens, "checks": {**settings, "texts": texts}}
+
+
+def general_content(recipe: Recipe) -> dict[str, Any]:
+    """What the files and dataset folders of general talk hold; of a dataset on the hub its revision says it, as a setting."""
+    files = [Path(file) for file in recipe.mixture.general_files]
+    folders = [Path(wanted.name) for wanted in recipe.mixture.general_datasets]
+    files += [file for folder in folders if folder.is_dir() for file in sorted(folder.rglob("*")) if not file.name.startswith(".")]
+    found = {str(file): materials.digest(file) for file in files if file.is_file()}
+    return {"general_content": fingerprint(found)} if found else {}
 
 
 def folders_settings(recipe: Recipe) -> dict[str, Any]:

@@ -48,6 +48,13 @@ class Asked:
         return "zh" if re.search("[\u4e00-\u9fff]", self.last) else "en"
 
 
+class Server(ThreadingHTTPServer):
+    """With room for every client that comes at once: a full queue would cut connections that no test asked for."""
+
+    request_queue_size = 256
+    daemon_threads = True
+
+
 class FakeServer:
     """The server, from `with` to the end of it."""
 
@@ -59,8 +66,7 @@ class FakeServer:
         self.keys: set[str] = set()
         self.busy = self.most_busy = 0
         self.lock, self.over = threading.Lock(), threading.Event()
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler(self))
-        self.server.daemon_threads = True
+        self.server = Server(("127.0.0.1", 0), handler(self))
         self.thread = threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True)
 
     @property

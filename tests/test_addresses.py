@@ -38,7 +38,7 @@ def test_addresses_share_the_calls_by_weight_and_one_name_each() -> None:
         model = two(one, other, more={"weight": 3.0, "model": "same-model-here"})
         assert len(list(model.replies([request(i) for i in range(80)]))) == 80
         assert one.requests + other.requests == 80
-        assert 8 <= one.requests <= 60  # 20 by weight alone; whoever is free takes more
+        assert 12 <= one.requests <= 40  # 20 by weight alone; whoever is free takes more
         assert {body["model"] for body in one.bodies} == {"fake"}
         assert {body["model"] for body in other.bodies} == {"same-model-here"}
 
@@ -208,8 +208,7 @@ def test_two_thousand_through_a_storm_nothing_lost_nothing_doubled_each_failure_
         expected = {i for i, fault in faults.items() if fault in lasting or (fault in passing and i in stays)}
         assert failed == expected
         assert (model.tally.calls, model.tally.failed) == (2000 - len(expected), len(expected))
-        owed = sum(fault in passing for fault in faults.values())
-        assert owed <= model.tally.retried <= owed + 40  # a busy machine drops or delays a few connections more
+        assert model.tally.retried == sum(fault in passing for fault in faults.values())
         sent = {int(messages[0][1].split()[-1]): count for messages, count in server.counts.items()}
         assert sent == {i: 2 if fault in passing else 1 for i, fault in faults.items()}
     kept = ReplyCache(tmp_path)

@@ -21,7 +21,7 @@ def attack(
     from persllm.attacks.page import sheet_of
     from persllm.attacks.result import FOLDER
     from persllm.attacks.result import attack as carry_out
-    from persllm.roster import persons_of
+    from persllm.roster import page_language, persons_of
     from persllm.sheets import write_sheet
     from persllm.store import Run
 
@@ -29,7 +29,6 @@ def attack(
     with Display().bar("attacks") as progress:
         found = carry_out(opened, taker or (), number, redo, progress)
     persons = persons_of(opened)
-    language = "zh" if all(persona.language == "zh" for persona in persons) else "en"
-    sheet = sheet_of(found, {persona.id: persona.name for persona in persons}, language)
+    sheet = sheet_of(found, {persona.id: persona.name for persona in persons}, page_language(persons))
     page = write_sheet(opened.path / FOLDER / "result", sheet, found)
     print(found.model_dump_json(indent=2) if as_json else f"{sheet.verdict}\n{page}")

@@ -22,7 +22,7 @@ def scales(
 ) -> None:
     """Put a Big Five questionnaire to every person at every stage, and tell whether the scores mean anything."""
     from persllm.errors import ConfigError
-    from persllm.roster import persons_of
+    from persllm.roster import page_language, persons_of
     from persllm.scales.agreement import read_labels
     from persllm.scales.page import ends, number, sheet_of
     from persllm.scales.reading import read_scale
@@ -37,7 +37,7 @@ def scales(
     given = read_labels(labels, chosen, personas) if labels else None
     with Display().bar("scales") as progress:
         found = put_scale(opened, chosen, wording, taker or (), given, redo, progress)
-    sheet = sheet_of(found, "zh" if all(persona.language == "zh" for persona in personas) else "en")
+    sheet = sheet_of(found, page_language(personas))
     page = write_sheet(folder_of(opened, chosen, wording) / "result", sheet, found)
     if as_json:
         print(found.model_dump_json(indent=2))

@@ -18,7 +18,7 @@ def timeline(
     as_json: JsonOption = False,
 ) -> None:
     """What the persons of a run know at every stage: the present, the past, and nothing of the future or of what they missed."""
-    from persllm.roster import persons_of
+    from persllm.roster import page_language, persons_of
     from persllm.sheets import write_sheet
     from persllm.store import Run
     from persllm.timeline.page import sheet_of
@@ -28,6 +28,6 @@ def timeline(
     opened = Run.open(run)
     with Display().bar("timeline") as progress:
         found = ask(opened, taker or (), number, redo, progress)
-    sheet = sheet_of(found, "zh" if all(persona.language == "zh" for persona in persons_of(opened)) else "en")
+    sheet = sheet_of(found, page_language(persons_of(opened)))
     page = write_sheet(opened.path / FOLDER / "result", sheet, found)
     print(found.model_dump_json(indent=2) if as_json else f"{sheet.verdict}\n{page}")
