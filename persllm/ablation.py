@@ -51,6 +51,8 @@ ABLATIONS = (
     Ablation(name="stage_pairs", title="persona pairs only", settings=("dpo.contrasts=[persona]",)),
 )
 """Every part that can be left out."""
+DRAWS_PER_ROW = 40
+"""Resamplings for each row of the table: a chance must be able to get small enough to survive the correction for all of them."""
 FIGURES = (
     ("choice", "", "gold"), ("choice", "", "constructed"), ("choice_against", "other_person", "all"), ("choice_against", "other_stage", "all"),
     ("identified_person", "", "all"), ("identified_stage", "", "all"), ("resistance", "", "families/trained"), ("resistance", "", "families/unseen"),
@@ -213,7 +215,8 @@ def compare(made: dict[str, tuple[Run, str]], recipe: Recipe, taker: str) -> Abl
     scores = [score for name, (run, own) in made.items() for score in rescored(run, own, name, full, items, classifier)]
     means = {(f.metric, f.detail, f.group, f.taker): f for f in figures(scores, items, settings.bootstrap, recipe.seed, SHARES)}
     pairs = [(name, FULL) for name in made if name != FULL]
-    found = {(d.metric, d.detail, d.group, d.taker): d for d in differences(scores, items, pairs, settings.bootstrap, recipe.seed, SHARES)}
+    draws = max(settings.bootstrap, DRAWS_PER_ROW * len(pairs) * len(FIGURES))
+    found = {(d.metric, d.detail, d.group, d.taker): d for d in differences(scores, items, pairs, draws, recipe.seed, SHARES)}
     rows = [row for name, _ in pairs for figure in FIGURES for row in row_of(name, figure, means, found)]
     known = [row for row in rows if row.difference.p is not None]
     corrected = dict(zip((id(row) for row in known), holm([row.difference.p or 1.0 for row in known]), strict=True))

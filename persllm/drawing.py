@@ -4,6 +4,7 @@ Bars differ in lightness and hatching, lines in their dashes. The text stays tex
 set in the reader's own fonts.
 """
 
+import html
 import io
 import re
 import warnings
@@ -31,7 +32,10 @@ def plain(axes: Any) -> None:
 def drawn(figure: Any, name: str) -> str:
     """The SVG of a figure: the same bytes for the same figure, no address in it, as wide as the page allows."""
     import matplotlib
+    from matplotlib.text import Text
 
+    for one in figure.findobj(Text):
+        one.set_parse_math(False)  # a dollar in somebody's name or question is a dollar
     text = io.StringIO()
     look = {"svg.hashsalt": name, "svg.fonttype": "none", "font.family": "sans-serif", "hatch.linewidth": 0.5}
     with matplotlib.rc_context(look), warnings.catch_warnings():
@@ -43,4 +47,4 @@ def drawn(figure: Any, name: str) -> str:
     svg = re.sub(r' xmlns(?::\w+)?="[^"]*"', "", svg)
     svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1)
     svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1)
-    return svg.replace("<svg", f'<svg role="img" aria-label="{name}"', 1)
+    return svg.replace("<svg", f'<svg role="img" aria-label="{html.escape(name)}"', 1)

@@ -245,6 +245,9 @@ STEPS = (
 )
 BY_FOLDER = {step.folder: step for step in STEPS}
 
+TOLD_OF_MODELS = ("attacks/result.*", "attacks/*/worked.jsonl", "timeline/result.*", "scales/*/result.*", "judge/*/judge.json", "audit/*.*")
+"""Results of what was put to the finished models of a run, which the report shows."""
+
 Show = Callable[[Step], contextlib.AbstractContextManager[Progress]]
 """Opens whatever shows the progress of a step."""
 
@@ -282,6 +285,8 @@ def run_recipe(
             for step in STEPS[: STEPS.index(first)]:
                 run.step(step.folder).check(made_with(step, recipe))
             run.remove_steps([step.folder for step in STEPS[STEPS.index(first) :]])
+            if first is not STEPS[-1]:
+                remove_told(run)
         accept_settings(run, recipe, bool(first))
         write_provenance(run)
         for step in STEPS:
@@ -289,6 +294,13 @@ def run_recipe(
             if step is last:
                 break
     return run
+
+
+def remove_told(run: Run) -> None:
+    """Remove what attacks, scales, judges and audits told of models that are made again; what was answered and paid for stays."""
+    for pattern in TOLD_OF_MODELS:
+        for file in run.path.glob(pattern):
+            file.unlink()
 
 
 def take_part_in(run: Run, launch: Launch, last: Step | None, show: Show) -> None:

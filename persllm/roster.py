@@ -10,9 +10,11 @@ from time import monotonic
 from typing import Any, Literal
 
 from persllm.errors import RunError
+from persllm.prompts import prompts_fingerprint
 from persllm.records import Persona, Record, fingerprint
 from persllm.store import Outcome, Progress, Run, StepFolder
 from persllm.takers import BASELINES, MANNERS, RETRIEVAL, STYLISED, TRAINED, Taker, foreign_taker, taker_named
+from persllm.weights import Known
 
 Work = Callable[[list[Any]], Any]
 """Gets what is owed, and yields each with its outcome."""
@@ -44,23 +46,21 @@ def chosen(run: Run, names: Sequence[str] = ()) -> list[Taker]:
     for name in dict.fromkeys(names or all_takers(run)):
         if name not in known:
             raise RunError(f"{run.path}: no model of {name}. There are: {', '.join(known)}.")
-        found.append(
-            foreign_taker(name, foreign[name], run, personas) if name in foreign else taker_named(name, recipe.mode, run, personas)
-        )
+        taker = foreign_taker(name, foreign[name], run, personas) if name in foreign else taker_named(name, recipe.mode, run, personas)
+        if missing := [persona.id for persona in personas if persona.id not in taker.models]:
+            raise RunError(
+                f"{run.path}: {name} has no model of {', '.join(missing)}. Finish the run with persllm run, or name other takers with --taker."
+            )
+        found.append(taker)
     return found
 
 
 def models_of(run: Run, taker: Taker) -> str:
-    """What tells whether the models are still those that were asked: how their steps were made."""
-    if taker.api or not all(Path(folder).is_relative_to(run.path) for folder in taker.models.values()):
-        return fingerprint(sorted(set(taker.models.values())))
-    return fingerprint([made_with(Path(folder), run.path) for folder in sorted(set(taker.models.values()))])
-
-
-def made_with(model: Path, run: Path) -> str:
-    """What the step that made a model says of itself; empty if it says nothing."""
-    inside = [parent for parent in model.parents if parent.is_relative_to(run)]
-    return next((file.read_text(encoding="utf-8") for parent in inside if (file := parent / "made-with").is_file()), "")
+    """What an answer depends on besides the question: the weights of the models, and how the taker is told who answers."""
+    known = Known(run.path)
+    models = [known.weights(str(Path(one).resolve())) or one for one in sorted(set(taker.models.values()))]
+    told = prompts_fingerprint(names=("prompted", "remembered"))
+    return fingerprint([models, taker.manner, bool(taker.retrievers), told])
 
 
 def fulfilled(

@@ -70,7 +70,7 @@ def evaluation_settings(recipe: Recipe) -> dict[str, Any]:
         if recipe.evaluation.gold
         else {}
     )
-    return {**dump("evaluation")(recipe), "gold": gold, "prompt": prompts_fingerprint(names=("prompted",))}
+    return {**dump("evaluation")(recipe), "gold": gold, "prompt": prompts_fingerprint(names=("prompted", "remembered"))}
 
 
 def dump(section: str) -> Callable[[Recipe], dict[str, Any]]:

@@ -82,8 +82,7 @@ def chunks(taker: Taker, trials: Sequence[T]) -> list[Chunk[T]]:
     """The trials of one taker, cut by model and length of the talk."""
     groups: dict[tuple[str, int], list[T]] = {}
     for trial in trials:
-        if trial.persona in taker.models:
-            groups.setdefault((taker.models[trial.persona], len(trial.turns)), []).append(trial)
+        groups.setdefault((taker.models[trial.persona], len(trial.turns)), []).append(trial)
     return [
         Chunk(trials=tuple(members[start : start + CHUNK])) for _, members in sorted(groups.items()) for start in range(0, len(members), CHUNK)
     ]  # fmt: skip

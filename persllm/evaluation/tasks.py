@@ -86,13 +86,15 @@ def likelihoods_wanted(taker: Taker, items: Sequence[TestItem]) -> Iterator[tupl
         persona, stage = general.get(item.id, (item.persona, item.stage))
         model = taker.models.get(persona)
         texts = [item.reference, *(candidate.text for candidate in item.candidates)] if item.candidates or item.id in general else []
+        if not texts:
+            continue
+        requests = {
+            "question": taker.request(item.messages, persona, stage, item.prefill),
+            **({"plain": Request(messages=item.messages)} if item.id in general else {"nothing": Request(messages=EMPTY)}),
+            **({"first": taker.request(first_turn(item), persona, stage)} if item.id not in general and has_turns(item) else {}),
+        }
         for place, text in enumerate(texts):
             rest = continuation(text, item.prefill)
-            requests = {
-                "question": taker.request(item.messages, persona, stage, item.prefill),
-                **({"plain": Request(messages=item.messages)} if item.id in general else {"nothing": Request(messages=EMPTY)}),
-                **({"first": taker.request(first_turn(item), persona, stage)} if item.id not in general and has_turns(item) else {}),
-            }
             for given, request in requests.items():
                 whole = text if given == "first" else rest
                 blank = Likelihood(taker=taker.name, item=item.id, place=place, given=given)

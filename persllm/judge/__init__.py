@@ -26,7 +26,7 @@ from persllm.judge.asking import PAPER_ASPECTS, PROMPTS, Bench, chosen
 from persllm.judge.calibration import Label, agreements, read_labels
 from persllm.judge.reading import read
 from persllm.judge.records import Agreement, Judged, Plan, Position, Standing, Task, Verdict
-from persllm.judge.scoring import Docket, positions, score_all, standings
+from persllm.judge.scoring import SHARES, Docket, positions, score_all, standings
 from persllm.privacy import Receiver, guarded, is_masked, refuse_receivers
 from persllm.records import Answer, Persona, Score, TestItem
 from persllm.statistics import differences, figures
@@ -153,8 +153,8 @@ def count(session: Session, verdicts: Sequence[Verdict], human: Sequence[Label])
     recipe, dockets, items = session.recipe, session.dockets(), session.items
     scores = score_all(verdicts, dockets)
     resamplings, pairs = recipe.evaluation.bootstrap, [(late, early) for early, late in combinations(session.takers, 2)]
-    made = figures(scores, items, resamplings, recipe.seed, frozenset())
-    gaps = differences(scores, items, pairs, resamplings, recipe.seed, frozenset())
+    made = figures(scores, items, resamplings, recipe.seed, SHARES)
+    gaps = differences(scores, items, pairs, resamplings, recipe.seed, SHARES)
     spent = Ledger(recipe.budget, session.run.path / "spending.jsonl", "judge").spent["judge"]
     found = Judged(
         model=session.settings.api.model, wrote_the_data=wrote_the_data(recipe), takers=session.takers, items=len(items),

@@ -16,6 +16,8 @@ from persllm.statistics import unit
 RESAMPLINGS = 200
 METRIC = {"pairs": "judged_preference", "scores": "judged_points", "paper_accuracy": "paper_accuracy", "paper_rank": "paper_rank"}
 """Preset -> name of its metric."""
+SHARES = frozenset({METRIC["pairs"], METRIC["paper_accuracy"]})
+"""Metrics between 0 and 1: a mean of exactly one end means that all are there, and its interval is not without width."""
 
 NO_ANSWER = "no answer"
 

@@ -76,11 +76,11 @@ def wordings_fingerprint() -> str:
 
 
 def places(taker: Taker, personas: Sequence[Persona]) -> list[Place]:
-    """Where a taker is asked: every person it has a model of at every stage, or just once where it is told of none."""
+    """Where a taker is asked: every person at every stage, or just once where it is told of none."""
     if taker.manner == "plain":
         asked = [(ANYONE, "", code) for code in dict.fromkeys(persona.language for persona in personas)]
     else:
-        asked = [(one.id, stage.id, one.language) for one in personas if one.id in taker.models for stage in one.stages]
+        asked = [(one.id, stage.id, one.language) for one in personas for stage in one.stages]
     return [
         Place(taker=taker.name, persona=persona, stage=stage, language=code, form=form, backwards=backwards)
         for persona, stage, code in asked for form in (0, 1) for backwards in (False, True)

@@ -154,7 +154,9 @@ def merged(cells: Sequence[Cell], taker: str) -> list[Cell]:
         if cell.taker != taker or cell.persona:
             continue
         before = found.get((cell.about, cell.stage))
-        if before and cell.knows is not None and before.knows is not None:
+        if before and (cell.knows is None or before.knows is None):
+            cell = before if cell.knows is None else cell
+        elif before:
             n = before.n + cell.n
             cell = cell.model_copy(update={"n": n, "knows": (before.knows * before.n + cell.knows * cell.n) / n})
         found[cell.about, cell.stage] = cell
