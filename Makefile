@@ -143,7 +143,7 @@ check-launch: install ## trainings on two CPU processes and on two launchers, ki
 	PERSLLM_LAUNCH=1 $(BIN)/python -m pytest -q -s tests/test_launching.py
 
 .PHONY: bench-stage-tokens
-bench-stage-tokens: install ## new tokens, reserved tokens, words: who reads the stage; about six minutes on one core
+bench-stage-tokens: install ## new tokens, reserved tokens, words: who reads the stage
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/stage_tokens.py
 
 .PHONY: check-memory

@@ -215,13 +215,15 @@ def test_the_verb_keeps_what_worked_with_all_that_was_said(toy):
 
 
 @pytest.mark.parametrize("code", ["en", "zh"])
-def test_the_page_escapes_and_shows_the_families_in_turn(code):
+def test_the_page_escapes_and_shows_the_families_in_turn(code, tmp_path):
     attacks = [attack for attack in battery().attacks if attack.kind == "induction" and attack.family in ("flattery", "authority")]
     talks = [(Message(role="user", content=attack.turns[0]), Message(role="assistant", content="<b>Yes")) for attack in attacks]
     found = [
         Worked(attempt=Attempt[Attack](taker="dpo", trial=attack, talk=talk), bent=False)
         for attack, talk in zip(attacks, talks, strict=True)
     ]
+    replace_records(tmp_path / "attacks" / "dpo" / "worked.jsonl", found)
+    assert worked(Run(tmp_path), "dpo") == found, "what worked comes back with all that was said"
     section = worked_section(found, "dpo", {"mara": "Mara"}, code, most=2)
     assert len({talk.title for talk in section.talks}) == 2
     result = Result(
