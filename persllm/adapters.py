@@ -9,7 +9,7 @@ from persllm.store import Run
 from persllm.versions import lineage
 
 PHASES = ("5-sft", "7-dpo")
-"""Steps that train an adapter, each upon the one before."""
+"""Steps that train an adapter, each upon the one before unless it starts from the base (`phases_to`)."""
 
 
 class Assembly(Record):
@@ -21,10 +21,15 @@ class Assembly(Record):
     """Name -> folders of the adapters that it is made of, each trained upon the one before; none for the model as it is."""
 
 
+def phases_to(run: Run, phase: str) -> tuple[str, ...]:
+    """The phases whose adapters make up the result of a phase: preferences learnt in one stage stand upon the base alone."""
+    return (phase,) if phase == "7-dpo" and run.recipe.dpo.start == "base" else PHASES[: PHASES.index(phase) + 1]
+
+
 def adapters_of(step: Path) -> dict[str, list[Path]]:
     """Person -> folders of the adapters that make up the person after this step; persons without are left out."""
-    phases = PHASES[: PHASES.index(step.name) + 1] if step.name in PHASES else ()
-    persons = sorted(folder.name for folder in step.iterdir() if (folder / "adapter").is_dir()) if phases and step.is_dir() else []
+    phases = phases_to(Run(step.parent), step.name) if step.name in PHASES and step.is_dir() else ()
+    persons = sorted(folder.name for folder in step.iterdir() if (folder / "adapter").is_dir()) if phases else []
     found = {person: [step.parent / phase / person / "adapter" for phase in phases] for person in persons}
     return {person: folders for person, folders in found.items() if all(folder.is_dir() for folder in folders)}
 
@@ -33,7 +38,7 @@ def chain_of(run: Run, folder: str) -> list[Path]:
     """The adapters that make up the model of a folder below a run, each trained upon the one before; empty if all weights were trained."""
     step, group = Path(folder).parent.parent, Path(folder).parent.name
     if step.name in PHASES:
-        found = [run.path / phase / group / "adapter" for phase in PHASES[: PHASES.index(step.name) + 1]]
+        found = [run.path / phase / group / "adapter" for phase in phases_to(run, step.name)]
     else:
         line = reversed(lineage(run, int(step.name)))
         last = next(phase for phase in reversed(PHASES) if (run.path / phase / group / "model").is_dir())

@@ -172,7 +172,7 @@ class TrainingSettings(Settings):
     """`mixed` computes in bfloat16, keeps trained weights in float32 and frozen ones in bfloat16; `bfloat16` keeps all in it; `auto` is `mixed` where a GPU has bfloat16, else float32."""
     gradient_checkpointing: bool = False
     """Compute activations again on the way back instead of keeping them: less memory, a quarter to a third more time."""
-    checkpoint_every: int = 100
+    checkpoint_every: int = Field(100, ge=1)
     """Steps between checkpoints: what a killed run repeats at most."""
     micro_batch: int = Field(0, ge=0)
     """Samples that a device takes at once, at most; gradients add up to `batch`. 0: all that fall to it. May change within a run."""
@@ -183,7 +183,7 @@ class TrainingSettings(Settings):
 
 
 TRAINING_WAYS = {"micro_batch", "report_to"}
-"""Settings of a training that change the last digits at most, and so may change within it."""
+"""Settings of a training that change the last digits at most, and so may change within it (losses of which that is not true refuse `micro_batch`)."""
 
 
 class SftSettings(TrainingSettings):
@@ -213,7 +213,7 @@ class DpoSettings(TrainingSettings):
     """The model that is trained; `base` for `orpo`, `cpo` and `simpo` in one stage, from the pairs alone."""
     learning_rate: float = 5e-6
     """Peak learning rate. Too high a rate destroys the model while the reward accuracy still says 1.00."""
-    beta: float = 0.1
+    beta: float = Field(0.1, gt=0.0)
     """Strength of the pull towards the SFT model (`orpo`: weight of the odds ratio; `simpo` wants 2 and more)."""
     loss: dict[DpoLoss, float] = Field({"sigmoid": 1.0})
     """TRL's losses of DPO, each with its weight; `sft_weight` adds to them."""
@@ -234,7 +234,7 @@ class DpoSettings(TrainingSettings):
     )  # fmt: skip
     """What makes a rejected answer wrong: another stage, another person, a premise accepted, a truth denied, the future
     known, an answer of the untrained model (`generic`), a wrong one of the SFT model itself (`own`)."""
-    shares: dict[ContrastName, float] = Field({})
+    shares: dict[ContrastName, Annotated[float, Field(ge=0.0)]] = Field({})
     """Weight of a contrast among the pairs; one that is not named has 1."""
     negatives: Literal["static", "on-policy"] = "static"
     """Rejected answers are written ones, or are sampled from the SFT model where it gives a wrong one."""

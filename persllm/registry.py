@@ -132,7 +132,7 @@ class Registry:
                 scores, state = self.examined(name, folder, persons)
                 yield self.result(
                     name=name, persons=persons, folder=folder, in_use=any(best[person] == name for person in persons),
-                    parent="base" if name == "sft" else "sft", made=summary.get("finished", ""), data=data,
+                    parent="base" if name == "sft" or self.recipe.dpo.start == "base" else "sft", made=summary.get("finished", ""), data=data,
                     data_state=state_of(summary.get("data", ""), data), scores=scores, scores_state=state,
                 )  # fmt: skip
 

@@ -127,8 +127,14 @@ def test_a_loss_that_trl_has_not_is_refused_by_the_recipe() -> None:
 
 @pytest.mark.parametrize(
     ("changes", "words"),
-    [({"start": "base"}, "dpo.method to orpo"), ({"reference": "adapter"}, "dpo.adapter=lora"), ({"loss": {}}, "dpo.loss is empty")],
-)
+    [
+        ({"start": "base"}, "dpo.method to orpo"), ({"reference": "adapter"}, "dpo.adapter=lora"), ({"loss": {}}, "dpo.loss is empty"),
+        ({"method": "orpo", "ld_alpha": 0.5}, "dpo.ld_alpha belong to dpo.method=dpo"),
+        ({"method": "simpo", "loss": {"hinge": 1.0}}, "dpo.loss and dpo.ld_alpha belong"),
+        ({"method": "orpo", "micro_batch": 1}, "dpo.micro_batch: the loss of orpo"),
+        ({"loss": {"aot": 1.0}, "micro_batch": 1}, "dpo.micro_batch: the loss of aot"),
+    ],
+)  # fmt: skip
 def test_settings_that_do_not_go_together_are_refused(base: Path, sft: Path, tmp_path: Path, changes: dict, words: str) -> None:
     with pytest.raises(TrainingError, match=words):
         prefer(base, sft, colour_pairs(8), settings(**changes), tmp_path / "dpo", threads=1)
@@ -193,3 +199,47 @@ def test_the_guard_can_be_switched_off(base: Path, sft: Path, tmp_path: Path) ->
     prefer(base, sft, colour_pairs(), settings(**{**DESTROYING, "most_fall": 0.0}), tmp_path / "dpo", threads=1)
     assert "stopped" not in facts_of(tmp_path / "dpo")
     assert curve(tmp_path / "dpo")[-1]["fall"] > 0.5
+
+
+# What changes no result ---------------------------------------------------------------------------------
+
+
+def test_a_batch_in_parts_is_learnt_as_in_one(base: Path, sft: Path, tmp_path: Path) -> None:
+    """Also with the SFT term, which TRL averages over the tokens of a part; chosen answers of different lengths."""
+    pairs = [
+        pair.model_copy(update={"chosen": pair.chosen.model_copy(update={"content": pair.chosen.content * (1 + place % 4)})})
+        for place, pair in enumerate(colour_pairs())
+    ][:12]
+    for name, micro in (("whole", 0), ("parts", 1)):
+        prefer(base, sft, pairs, settings(batch=4, micro_batch=micro, sft_weight=1.0, most_fall=0.0), tmp_path / name, threads=1)
+    whole, parts, before = weights(tmp_path / "whole"), weights(tmp_path / "parts"), weights(sft)
+    moved = max((whole[name] - before[name]).abs().max().item() for name in whole)
+    apart = max((whole[name] - parts[name]).abs().max().item() for name in whole)
+    assert moved > 1e-4
+    assert apart < moved * 0.01
+
+
+def test_what_was_learnt_upon_the_base_is_put_together_upon_the_base(tmp_path: Path, base: Path) -> None:
+    from persllm.adapters import adapters_of, chain_of
+    from persllm.base import LocalModel
+    from persllm.config import Recipe
+    from persllm.records import Message, Request
+    from persllm.shared_base import SharedModel
+    from persllm.store import Run, replace_json
+
+    run = tmp_path / "run"
+    chosen = settings(method="orpo", start="base", adapter="lora", learning_rate=1e-2, epochs=3.0, most_fall=0.0)
+    replace_json(run / "config.json", Recipe(name="r", mode="solo", personas=("ada",), dpo=chosen).model_dump(mode="json"))
+    tune(base, colour_talk(), SftSettings(**{**SHORT, "adapter": "lora", "learning_rate": 1e-2}), run / "5-sft" / "ada", threads=1)
+    prefer(base, run / "5-sft" / "ada", colour_pairs(), chosen, run / "7-dpo" / "ada", threads=1)
+    assert chain_of(Run(run), "7-dpo/ada/model") == [run / "7-dpo" / "ada" / "adapter"]
+    together = SharedModel.assemble(base, adapters_of(run / "7-dpo"), 1)
+    request = Request(messages=(Message(role="user", content="What colour are your bees?"),), persona="ada", stage="early")
+    [as_one] = LocalModel.load(run / "7-dpo" / "ada" / "model", threads=1).log_likelihoods([request], ["A green bee."])
+    [as_parts] = together.log_likelihoods([request], ["A green bee."])
+    assert as_parts.total == pytest.approx(as_one.total, abs=1e-3)
+
+
+def test_weighted_preferences_run_on_a_processor_too(base: Path, sft: Path, tmp_path: Path) -> None:
+    prefer(base, sft, colour_pairs()[:4], settings(arguments={"use_weighting": True}), tmp_path / "wpo", threads=1)
+    assert curve(tmp_path / "wpo")

@@ -174,7 +174,11 @@ def failures(release: "Release") -> Iterator[tuple[Any, ...]]:
 def training(release: "Release") -> Iterator[tuple[str, Any]]:
     """The settings of the phases that made this result."""
     recipe = release.recipe
-    phases = {"sft": recipe.sft} if release.result.name == "sft" else {"sft": recipe.sft, "dpo": recipe.dpo}
+    phases = {"sft": recipe.sft, "dpo": recipe.dpo}
+    if release.result.name == "sft":
+        phases.pop("dpo")
+    elif recipe.dpo.start == "base":
+        phases.pop("sft")
     yield "mode, seed", f"{recipe.mode}, {recipe.seed}"
     for name, phase in phases.items():
         for setting, value in phase.model_dump(mode="json").items():

@@ -27,6 +27,9 @@ from persllm.training.samples import dpo_rows, in_order, sft_tokens, with_refere
 from persllm.training.trouble import memory_trouble
 from persllm.weights import file_fingerprint
 
+WHOLE_BATCH = ("aot", "aot_unpaired")
+"""Losses of DPO that compare the pairs of a batch with each other."""
+
 
 def tune(
     base: Path, conversations: Sequence[Conversation], settings: SftSettings, folder: Path,
@@ -75,7 +78,8 @@ def prefer(
         lengths = [len(row["prompt_ids"]) + max(len(row["chosen_ids"]), len(row["rejected_ids"])) for row in rows]
         fitting = job.fitting(pairs, rows, lengths, tuned.longest)
         job.foresee(tuned, fitting)
-        kept = with_reference(tuned.speaking(), fitting, settings.batch, settings.ld_alpha)
+        once = settings.method != "dpo" or settings.reference == "precomputed"
+        kept = with_reference(tuned.speaking(), fitting, settings.batch, settings.ld_alpha) if once else fitting
         order = in_order([len(row["prompt_ids"]) + len(row["chosen_ids"]) for row in kept], settings, seed)
         return job.train("dpo", tuned, [kept[place] for place in order], seed, progress)
 
@@ -89,6 +93,13 @@ def check_preferences(settings: DpoSettings) -> None:
     if settings.reference == "adapter" and settings.adapter == "full":
         raise TrainingError(
             "dpo.reference=adapter: all weights are trained, so there is no adapter to switch off. Set dpo.reference=precomputed, or dpo.adapter=lora."
+        )
+    if settings.method != "dpo" and (settings.ld_alpha is not None or settings.loss != DpoSettings().loss):
+        raise TrainingError(f"dpo.loss and dpo.ld_alpha belong to dpo.method=dpo; {settings.method} has a loss of its own. Leave them out.")
+    whole = settings.method if settings.method != "dpo" else next((name for name in settings.loss if name in WHOLE_BATCH), "")
+    if settings.micro_batch and whole:
+        raise TrainingError(
+            f"dpo.micro_batch: the loss of {whole} looks at a batch as a whole and would be another in parts. Lower dpo.batch."
         )
     if settings.method == "dpo" and not settings.loss:
         raise TrainingError("dpo.loss is empty. Name one of TRL's losses with its weight, such as {sigmoid: 1.0}.")

@@ -22,7 +22,7 @@ from torch.utils.weak import WeakIdKeyDictionary
 
 from persllm.config import TrainingSettings
 from persllm.records import Record
-from persllm.training.adapters import held_in, lora
+from persllm.training.adapters import held_in, lora, precision_of
 
 DEEP = 16
 """Models of more layers are gone through with half of this and with this many, and the rest is extended from there."""
@@ -145,7 +145,7 @@ def gone_through(config: Any, settings: TrainingSettings, load: Load, tokens: in
     from transformers import AutoModelForCausalLM
 
     held = held_in(settings)
-    mixed = held == torch.bfloat16 or settings.precision == "mixed"
+    mixed = precision_of(settings) != "float32"
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config, dtype=held)
         inner = model

@@ -87,6 +87,8 @@ class Job:
 
         at_once = dealt(self.settings.batch, self.settings.micro_batch, base.phase)[0]
         load = heaviest([scored_lengths(row) for row in rows], at_once)
+        if isinstance(self.settings, DpoSettings) and self.settings.method != "dpo":  # TRL's trainers score every position there
+            load = load.model_copy(update={"answers": load.rows * load.length})
         need, there = base.footprint(load), room()
         self.memory = {"memory_foreseen_mb": round(need * 1000)}
         said = (
@@ -153,7 +155,7 @@ class Job:
         trainer.remove_callback(PrinterCallback)
         mark = checkpoints.Mark(made_with=self.made_with, spread=checkpoints.spread_of(trainer.accelerator), processes=processes())
         trainer.add_callback(Watch(mark, progress))
-        mend_head(trainer.model)
+        mend_head(trainer.model, compact=not getattr(arguments, "use_weighting", False))
         return trainer
 
     def not_a_number(self, what: str, step: int, names: Sequence[str]) -> TrainingError:

@@ -64,14 +64,36 @@ class Tuner(Careful, SFTTrainer):
 class Preferrer(Careful, DPOTrainer):
     """DPO on rows of `prompt_ids`, `chosen_ids`, `rejected_ids`, `ref_chosen_logps` and `ref_rejected_logps`."""
 
+    usual: float = 0.0
+    """Tokens of the chosen answers in a part of this step, on average over its parts and the processes."""
+
+    def get_batch_samples(self, epoch_iterator: Any, num_batches: int, device: Any) -> Any:
+        """The parts of a step. Their chosen tokens are counted: TRL's SFT loss is a mean over the tokens of a part, so the mean
+        over parts would not be that of the step.
+        """
+        parts, count = super().get_batch_samples(epoch_iterator, num_batches, device)
+        tokens = sum(part["completion_mask"].chunk(2)[0].sum().item() for part in parts) / max(1, len(parts))
+        self.usual = self.accelerator.gather(torch.tensor([float(tokens)], device=device)).mean().item()
+        return parts, count
+
     def _precompute_ref_logps(self, dataset: Any, *_: Any, **__: Any) -> Any:
         """The reference is in the rows already."""
         return dataset
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any], return_outputs: bool) -> Any:
         """TRL's loss; the lengths of the answers are logged too, so that their likelihoods can be told per token."""
-        chosen, rejected = (self.accelerator.gather(side).mean().item() for side in inputs["completion_mask"].sum(1).float().chunk(2))
-        result = super()._compute_loss(model, inputs, return_outputs)
+        own = inputs["completion_mask"].sum(1).float()
+        weights, part = self.loss_weights, own.chunk(2)[0].sum().item()
+        share = part / self.usual if self.model.training and self.usual else 1.0
+        if self.ld_alpha is not None:  # TRL weighs what goes beyond the shorter answer; a token counts here as it counts there
+            shared = torch.minimum(*own.chunk(2)).repeat(2)
+            own = shared + self.ld_alpha * (own - shared)
+        chosen, rejected = (self.accelerator.gather(side).mean().item() for side in own.chunk(2))
+        self.loss_weights = [w * share if kind == "sft" else w for kind, w in zip(self.loss_types, weights, strict=True)]
+        try:
+            result = super()._compute_loss(model, inputs, return_outputs)
+        finally:
+            self.loss_weights = weights
         logged = self._metrics["train" if self.model.training else "eval"]
         logged["tokens/chosen"].append(chosen)
         logged["tokens/rejected"].append(rejected)
@@ -101,15 +123,18 @@ class Watch(TrainerCallback):
             write_mark(Path(args.output_dir) / f"checkpoint-{state.global_step}", self.mark)
 
 
-def mend_head(model: Any) -> None:
-    """Make TRL's fused head fit: give a wrapped head the `bias` it reads, and let it score only answers on a CPU."""
+def mend_head(model: Any, compact: bool = True) -> None:
+    """Make TRL's fused head fit: give a wrapped head the `bias` it reads, and let it score only answers on a CPU.
+
+    `compact` is False for a training that reads more of the head than the likelihoods.
+    """
     head = model.get_output_embeddings()
     if not hasattr(head, "bias"):
         head.register_parameter("bias", None)
     inner = model.get_base_model() if hasattr(model, "get_base_model") else model
     settings = inner.config.get_text_config()
     scaled = any(getattr(settings, name, None) is not None for name in HEAD_SCALES)
-    if inner.device.type == "cpu" and not scaled and not getattr(settings, "output_router_logits", False):
+    if compact and inner.device.type == "cpu" and not scaled and not getattr(settings, "output_router_logits", False):
         compact_head(inner)
 
 
