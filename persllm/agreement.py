@@ -1,7 +1,8 @@
 """Who is better and who agrees: Bradley-Terry strengths, Krippendorff's alpha, Cohen's kappa, rank correlation.
 
 All come from libraries: evalica (strengths, alpha), scikit-learn (kappa), SciPy (Spearman). Intervals resample what was
-judged. What cannot be computed, since too little was judged or everything alike, is None and never zero.
+judged RESAMPLINGS times, and every measure says how often. What cannot be computed, since too little was judged or everything
+alike, is None and never zero.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +14,7 @@ from persllm.errors import ConfigError
 from persllm.records import Record
 
 RESAMPLINGS = 1000
+"""How often what was judged is drawn anew for the interval of a measure."""
 FEWEST = 2
 """Units judged by at least two before agreement means anything."""
 
@@ -27,6 +29,8 @@ class Measure(Record):
     low: float | None = None
     """None if nothing could be resampled."""
     high: float | None = None
+    draws: int = 0
+    """Resamplings behind the interval: those in which neither side says the same of all."""
 
 
 def library() -> Any:
@@ -56,17 +60,17 @@ def alpha(table: Mapping[str, Mapping[str, float]], distance: str = "ordinal") -
     import pandas as pd
 
     drawn = evalica.alpha_bootstrap(pd.DataFrame(shared), distance=distance, n_resamples=RESAMPLINGS, random_state=0)
-    return Measure(value=float(drawn.alpha), low=float(drawn.low), high=float(drawn.high))
+    return Measure(value=float(drawn.alpha), low=float(drawn.low), high=float(drawn.high), draws=RESAMPLINGS)
 
 
-def kappa(pairs: Sequence[tuple[float, float]], weights: str | None = None) -> Measure | None:
+def kappa(pairs: Sequence[tuple[float, float]], weights: str | None = None, seed: int = 0) -> Measure | None:
     """Cohen's kappa of two raters (1960, Educ. Psychol. Meas. 20); `quadratic` weights for points, where near is nearly right."""
     from sklearn.metrics import cohen_kappa_score
 
     halves = [(round(2 * one), round(2 * other)) for one, other in pairs]  # whole numbers, since the middle of two may be a half
     ends = [value for pair in halves for value in pair] or [0]
     names = list(range(min(ends), max(ends) + 1))
-    return resampled(halves, lambda drawn: cohen_kappa_score(drawn[:, 0], drawn[:, 1], weights=weights, labels=names))
+    return resampled(halves, lambda drawn: cohen_kappa_score(drawn[:, 0], drawn[:, 1], weights=weights, labels=names), seed)
 
 
 def correlation(pairs: Sequence[tuple[float, float]]) -> Measure | None:
@@ -76,16 +80,16 @@ def correlation(pairs: Sequence[tuple[float, float]]) -> Measure | None:
     return resampled(list(pairs), lambda drawn: spearmanr(drawn[:, 0], drawn[:, 1]).statistic)
 
 
-def resampled(pairs: Sequence[tuple[float, float]], measure: Callable[[np.ndarray], float]) -> Measure | None:
+def resampled(pairs: Sequence[tuple[float, float]], measure: Callable[[np.ndarray], float], seed: int = 0) -> Measure | None:
     """A measure of pairs with a bootstrap interval; None if a side says the same of all."""
     table = np.array(pairs, dtype=float).reshape(-1, 2)
     if len(table) < FEWEST or not told(table):
         return None
-    dice = np.random.default_rng(0)
-    draws = (table[dice.integers(0, len(table), len(table))] for _ in range(RESAMPLINGS // 4))
+    dice = np.random.default_rng(seed)
+    draws = (table[dice.integers(0, len(table), len(table))] for _ in range(RESAMPLINGS))
     values = [float(measure(drawn)) for drawn in draws if told(drawn)]
     low, high = np.percentile(values, [2.5, 97.5]) if values else (None, None)
-    return Measure(value=float(measure(table)), low=low, high=high)
+    return Measure(value=float(measure(table)), low=low, high=high, draws=len(values))
 
 
 def told(table: np.ndarray) -> bool:

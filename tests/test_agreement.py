@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from persllm.agreement import alpha, correlation, kappa, strengths
+from persllm.agreement import RESAMPLINGS, alpha, correlation, kappa, strengths
 from persllm.errors import ConfigError
 
 CLUBS = ("Milwaukee", "Detroit", "Toronto", "New York", "Boston", "Cleveland", "Baltimore")
@@ -67,6 +67,7 @@ def test_krippendorff_s_alpha_as_published(distance: str, expected: float) -> No
 def test_cohen_s_kappa_by_hand() -> None:
     pairs = [(1.0, 1.0)] * 20 + [(1.0, 0.0)] * 5 + [(0.0, 1.0)] * 10 + [(0.0, 0.0)] * 15
     assert kappa(pairs).value == pytest.approx((0.7 - 0.5) / 0.5)
+    assert kappa(pairs).draws == RESAMPLINGS == 1000
     assert kappa([(n / 2, n / 2) for n in range(8)], "quadratic").value == pytest.approx(1.0)
 
 

@@ -18,10 +18,11 @@ from persllm.constructor_settings import ApiSettings, BudgetSettings, Constructo
 from persllm.errors import BudgetError, ConfigError, ModelError, RunError
 from persllm.judge import Judged, Verdict
 from persllm.judge.asking import Bench, chosen
-from persllm.judge.scoring import settled
+from persllm.judge.scoring import Docket, score_all, settled
 from persllm.judge_settings import JudgeSettings
 from persllm.records import Answer, Message, TestItem
-from persllm.report.judging import warnings
+from persllm.report.judging import agreement_words, difference_rows, judged_rows, warnings
+from persllm.report.words import Words
 from persllm.store import Run, read_records
 
 PLANS = {"base": "parrot", "prompted": "wrong", "dpo": "perfect"}
@@ -227,6 +228,9 @@ def test_the_same_words_are_a_tie_without_a_call_and_no_answer_is_unscored(run: 
     assert server.requests == 0
     assert figure(judged, "dpo", "likeness against prompted").value == 0.5
     assert (figure(judged, "base").n, figure(judged, "base").unscored) == (0, 6)
+    assert [(figure(judged, name).value, figure(judged, name).n, figure(judged, name).unscored) for name in ("prompted", "dpo")] == [
+        (0.5, 6, 0)
+    ] * 2
 
 
 def test_a_dry_run_counts_the_calls_and_their_price(run: Run, tmp_path: Path) -> None:
@@ -290,6 +294,8 @@ def test_agreement_with_human_labels_stands_beside_every_figure(run: Run, tmp_pa
         assert (one.n, one.unmatched, one.raters) == (6, 0, 2)
         assert one.same == pytest.approx(5 / 6), "where two humans differ, the middle is a tie"
         assert one.alpha.value < 1
+        assert one.alpha.draws == 1000
+        assert agreement_words(one).endswith("; n 6, intervals by 1000 resamplings")
         before = server.requests
         again = court.judge(run, recipe, tmp_path / "calls", None)
         assert (again.agreements, server.requests) == ((), before), "other labels cost no call"
@@ -317,6 +323,12 @@ def test_labels_of_points_give_a_correlation(run: Run, tmp_path: Path) -> None:
         ("kind,item,left,dimension,value\ncheck,a,b,c,left\n", "no label of kind"),
         ("kind,item,left,dimension,value\npair,a,b,likeness,best\n", r"line 2: value 'best'\. A pair takes left, right or same"),
         ("kind,item,left,dimension,value\nrating,a,b,likeness,good\n", "A rating takes a number"),
+        (
+            "kind,item,left,dimension,value\nrating,a,b,likeness,4\nrating,a,b,likeness,nan\n",
+            r"labels\.csv, line 3: value .nan.\. A rating takes a number",
+        ),
+        ("kind,item,left,dimension,value\nrating,a,b,likeness,-inf\n", r"labels\.csv, line 2: value .-inf."),
+        ("kind,item,left,dimension,value\nrating,a,b,likeness,1e9\n", "a number from -100 to 100"),
     ],
 )
 def test_labels_that_cannot_be_used_are_refused_before_any_call(text: str, complaint: str, run: Run, tmp_path: Path) -> None:
@@ -370,3 +382,81 @@ def test_the_command_prints_a_table_or_json(run: Run, tmp_path: Path, monkeypatc
         assert "unknown: no labels" in done.stdout
         tree = json.loads(CliRunner().invoke(app, ["judge", str(run.path), "--json", *sets]).stdout)
     assert tree["takers"] == list(PLANS)
+
+
+def compared(item: str, one: str, other: str, better: str) -> list[Verdict]:
+    """One verdict in both orders, the judge being sure."""
+    turned = {"A": "B", "B": "A", "": ""}[better]
+    blank = {
+        "preset": "pairs",
+        "kind": "compare",
+        "item": item,
+        "aspect": "likeness",
+        "asked": "x",
+        "reason": "" if better else "call failed",
+    }
+    return [Verdict(shown=((one,), (other,)), value=better, **blank), Verdict(shown=((other,), (one,)), value=turned, **blank)]
+
+
+def test_who_is_silent_is_unscored_alone_and_every_question_is_counted_once() -> None:
+    takers = ("base", "prompted", "dpo")
+    voices = {"all": [("base",), ("prompted",), ("dpo",)], "two": [("prompted",), ("dpo",)], "one": [("dpo",)], "none": []}
+    verdicts = [
+        *compared("all", "base", "prompted", "B"), *compared("all", "base", "dpo", "B"), *compared("all", "prompted", "dpo", "B"),
+        *compared("two", "prompted", "dpo", "B"),
+    ]  # fmt: skip
+    scores = score_all(verdicts, [Docket("pairs", ("likeness",), takers, voices)])
+    own = {(one.taker, one.item): one for one in scores if one.detail == "likeness"}
+    assert len(own) == 12, "every question once for every taker"
+    assert [own["dpo", item].value for item in voices] == [1.0, 1.0, None, None]
+    assert [own["prompted", item].value for item in voices] == [0.5, 0.0, None, None]
+    assert [own["base", item].value for item in voices] == [0.0, None, None, None]
+    assert [own["dpo", item].reason for item in ("one", "none")] == ["nobody else gave an answer", "no answer"]
+    against = {(one.taker, one.item): one for one in scores if one.detail.endswith("against base")}
+    assert (against["dpo", "two"].value, against["dpo", "two"].reason) == (None, "the other gave no answer")
+    failed = score_all([*compared("two", "prompted", "dpo", "")], [Docket("pairs", ("likeness",), takers, {"two": voices["two"]})])
+    assert {one.reason for one in failed if one.taker == "dpo" and one.detail == "likeness"} == {"call failed"}
+
+
+def test_a_rank_among_fewer_is_stretched_to_the_same_places() -> None:
+    takers = ("base", "prompted", "dpo")
+    orders = [(("prompted",), ("dpo",)), (("dpo",), ("prompted",))]
+    said = [
+        Verdict(preset="paper_rank", kind="rank", item="two", aspect="knowledge", shown=shown, value=value, asked="x")
+        for shown, value in zip(orders, ("B A", "A B"), strict=True)
+    ]
+    found = score_all(said, [Docket("paper_rank", ("knowledge",), takers, {"two": [("prompted",), ("dpo",)]})])
+    assert {one.taker: (one.value, one.reason) for one in found} == {"base": (None, "no answer"), "prompted": (3.0, ""), "dpo": (1.0, "")}
+
+
+@pytest.mark.parametrize("preset", ["scores", "paper_accuracy"])
+def test_a_question_that_nobody_answered_is_counted(preset: str) -> None:
+    sort = [Verdict(preset=preset, kind="sort", item=item, aspect="", shown=(), value="knowledge", asked="x") for item in ("q", "none")]
+    point = Verdict(preset=preset, kind="score", item="q", aspect="knowledge", shown=(("dpo",),), value="4", asked="x")
+    found = score_all([*sort, point], [Docket(preset, ("knowledge",), ("base", "dpo"), {"q": [("dpo",)], "none": []})])
+    assert [(one.item, one.taker, one.reason) for one in found] == [
+        ("q", "base", "no answer"), ("q", "dpo", ""), ("none", "base", "no answer"), ("none", "dpo", "no answer"),
+    ]  # fmt: skip
+
+
+def test_differences_are_told_with_the_questions_that_both_have(run: Run, tmp_path: Path) -> None:
+    judged, _ = judged_by(honest, run, tmp_path / "calls")
+    rows = difference_rows(judged)
+    assert [(title.rpartition(", ")[2], cells) for title, *cells in rows][1] == ("dpo \u2212 prompted", [rows[1][1], "6"])
+    assert rows[1][1].startswith("+50.0 (")
+    titles = [row[0] for row in judged_rows(judged, Words("zh"))]
+    assert titles == ["口吻相似：被偏好（胜出的比例，平局算一半）", "口吻相似：实力（Bradley-Terry）"]
+
+
+def test_judges_of_nearly_the_same_name_have_folders_of_their_own(run: Run, tmp_path: Path) -> None:
+    names = ["a/b", "a-b", "a:b", "..", "umpire", "评委"]
+    assert len({court.folder_name(name) for name in names}) == len(names)
+    assert court.folder_name("umpire") == "umpire"
+    assert not any(set(court.folder_name(name)) <= {"."} for name in names)
+    with FakeServer(answer=honest) as server:
+        for model in ("a/b", "a-b"):
+            recipe = recipe_for(server)
+            api = recipe.judge.api.model_copy(update={"model": model})
+            court.judge(run, recipe.model_copy(update={"judge": recipe.judge.model_copy(update={"api": api})}), tmp_path / "calls")
+    assert sorted(one.model for one in court.judgements(run.path)) == ["a-b", "a/b"]
+    assert len(list((run.path / "judge").iterdir())) == 2

@@ -15,7 +15,7 @@ from persllm.cli import app
 from persllm.errors import RunError
 from persllm.metrics import METRICS
 from persllm.records import TestItem
-from persllm.report import comparing, story, verdict
+from persllm.report import comparing, judging, story, verdict
 from persllm.report.evidence import read_evidence
 from persllm.report.exchanges import successes
 from persllm.report.page import HERE
@@ -46,6 +46,7 @@ def english_words() -> set[str]:
         for first, rest in CALL.findall(file.read_text(encoding="utf-8")):
             found.add(first + "".join(re.findall(r'"((?:[^"\\]|\\.)+)"', rest)))
     metrics = [METRICS[metric] for metric, *_ in HEADLINES]
+    found |= set(judging.TITLES.values())
     found |= {title for *_, title in HEADLINES} | {metric.meaning for metric in metrics} | {aim.title for aim in verdict.AIMS}
     return found | {*verdict.SET_TITLES.values(), *verdict.TAKER_TITLES.values(), *story.MEANINGS.values()}
 

@@ -9,9 +9,9 @@ kappa needs a large sample; neither side is the truth.
 import json
 from collections.abc import Collection, Iterator, Sequence
 
-import numpy as np
 from pydantic import ValidationError
 
+from persllm.agreement import kappa
 from persllm.annotation import FENCE
 from persllm.chat import ChatModel
 from persllm.checks.case import Case
@@ -22,7 +22,6 @@ from persllm.records import Conversation, Material, Message, Record, Request, Sa
 
 LATER = 20
 """Headings of later materials that the second model is told at most."""
-RESAMPLINGS = 1000
 
 
 class Verdict(Record):
@@ -81,11 +80,8 @@ class Agreement(Record):
         head = f"A second model, {self.model}, looked through {self.n + self.unscored} conversations"
         if self.agreement is None:
             return f"{head} and gave no verdict that could be read."
-        kappa = (
-            f"Cohen's kappa {self.kappa:.2f}, 95 % interval {self.low:.2f} to {self.high:.2f}"
-            if self.kappa is not None
-            else "no kappa, since one side says the same of all"
-        )
+        kappa = "no kappa, since one side says the same of all" if self.kappa is None else f"Cohen's kappa {self.kappa:.2f}"
+        kappa += f", 95 % interval {self.low:.2f} to {self.high:.2f}" if self.low is not None else ""
         return (
             f"{head}: on {self.n} with a verdict it agrees with the checks in {100 * self.agreement:.1f} % ({kappa}); it refuses {self.kept_refused} of "
             f"{self.kept_accepted + self.kept_refused} that were kept and accepts {self.rejected_accepted} of "
@@ -149,36 +145,17 @@ def read_verdict(text: str) -> tuple[Verdict | None, str]:
 def agreement(verified: Sequence[Verified], model: str, seed: int = 0) -> Agreement:
     """Raw agreement and kappa over the conversations with a verdict."""
     pairs = [(one.kept, bool(one.accepted)) for one in verified if one.verdict is not None]
-    counts = np.array([pairs.count(cell) for cell in ((True, True), (True, False), (False, True), (False, False))])
-    low, high = kappa_interval(counts, seed)
-    kappa = kappa_of(counts)
+    cells = ((True, True), (True, False), (False, True), (False, False))
+    kept_accepted, kept_refused, rejected_accepted, rejected_refused = (pairs.count(cell) for cell in cells)
+    beyond = kappa(pairs, seed=seed)
     return Agreement(
-        model=model, n=len(pairs), unscored=len(verified) - len(pairs), agreement=rounded((counts[0] + counts[3]) / len(pairs)) if pairs else None,
-        kappa=rounded(kappa), low=rounded(low), high=rounded(high), kept_accepted=int(counts[0]), kept_refused=int(counts[1]),
-        rejected_accepted=int(counts[2]), rejected_refused=int(counts[3]),
+        model=model, n=len(pairs), unscored=len(verified) - len(pairs),
+        agreement=round((kept_accepted + rejected_refused) / len(pairs), 4) if pairs else None, kappa=rounded(beyond and beyond.value),
+        low=rounded(beyond and beyond.low), high=rounded(beyond and beyond.high), kept_accepted=kept_accepted, kept_refused=kept_refused,
+        rejected_accepted=rejected_accepted, rejected_refused=rejected_refused,
     )  # fmt: skip
 
 
-def kappa_of(counts: np.ndarray) -> float:
-    """Cohen's kappa of the four counts (both yes, yes and no, no and yes, both no) in the last axis; nan if a side says one thing only."""
-    shares = counts / np.maximum(counts.sum(axis=-1, keepdims=True), 1)
-    yes, no = shares[..., 0] + shares[..., 1], shares[..., 0] + shares[..., 2]
-    chance = yes * no + (1 - yes) * (1 - no)
-    told = (yes > 0) & (yes < 1) & (no > 0) & (no < 1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(told, (shares[..., 0] + shares[..., 3] - chance) / (1 - chance), np.nan)[()]
-
-
-def kappa_interval(counts: np.ndarray, seed: int) -> tuple[float, float]:
-    """The 95 % bootstrap interval of kappa; nan if it has no value."""
-    total = int(counts.sum())
-    if not total or np.isnan(kappa_of(counts)):
-        return float("nan"), float("nan")
-    drawn = np.random.default_rng(seed).multinomial(total, counts / total, size=RESAMPLINGS)
-    low, high = np.nanpercentile(kappa_of(drawn), [2.5, 97.5])
-    return float(low), float(high)
-
-
-def rounded(value: float) -> float | None:
-    """Four digits after the point; None for nan."""
-    return None if np.isnan(value) else round(float(value), 4)
+def rounded(value: float | None) -> float | None:
+    """Four digits after the point."""
+    return None if value is None else round(value, 4)

@@ -59,11 +59,17 @@ def told_plan(plan) -> str:
 
 def told(judged) -> str:
     """What came of a judging, for people."""
-    from persllm.report.judging import agreement_words, judged_rows, warnings
+    from persllm.report.judging import difference_rows, judged_rows, sorted_words, warnings
 
     lines = [f"judge {judged.model}: {judged.items} questions, {judged.verdicts} verdicts, unscored {sum(judged.unscored.values())}"]
     lines += [f"  {count} {reason}" for reason, count in judged.unscored.items()]
-    lines += ["", *table(["", *judged.takers, "n", "unscored", "agreement with human labels"], judged_rows(judged, agreement_words))]
+    lines += ["", *table(["", *judged.takers, "n", "unscored", "agreement with human labels"], judged_rows(judged))]
+    lines += (
+        ["", *table(["over the questions on which both have a verdict", "difference", "n"], difference_rows(judged))]
+        if judged.differences
+        else []
+    )
+    lines += ["", sorted_words(judged)] if judged.sorted else []
     lines += ["", *warnings(judged)] if warnings(judged) else []
     money = f", {judged.money:.4f} {judged.currency}" if judged.money else ""
     return "\n".join([*lines, "", f"{judged.calls} calls, {judged.tokens} tokens{money} in all"])

@@ -28,7 +28,7 @@ from persllm.judge.reading import read
 from persllm.judge.records import Agreement, Judged, Plan, Position, Standing, Task, Verdict
 from persllm.judge.scoring import SHARES, Docket, positions, score_all, standings
 from persllm.privacy import Receiver, guarded, is_masked, refuse_receivers
-from persllm.records import Answer, Persona, Score, TestItem
+from persllm.records import Answer, Persona, Score, TestItem, fingerprint
 from persllm.statistics import differences, figures
 from persllm.store import Progress, Run, StepFolder, read_records, replace_json, silent
 
@@ -53,7 +53,7 @@ class Session:
         said = {(one.taker, one.item): one.text.strip() for one in answers if not one.error and one.taker in self.takers}
         personas = run.step("1-materials").records(Persona, "personas.jsonl")
         self.bench = Bench(self.settings, personas, said, self.takers, recipe.seed)
-        self.folder = StepFolder(run.path / "judge" / re.sub(r"[^\w.-]+", "-", self.settings.api.model))
+        self.folder = StepFolder(run.path / "judge" / folder_name(self.settings.api.model))
 
     def complaint(self, missing: Sequence[str], present: Sequence[str]) -> str:
         """What the error says."""
@@ -83,6 +83,12 @@ class Session:
         """The answers to questions that were sorted by now."""
         matter = {verdict.item: verdict.value for verdict in verdicts if verdict.kind == "sort"}
         return [task for item in self.items if matter.get(item.id) in PAPER_ASPECTS for task in self.bench.accuracy(item, matter[item.id])]
+
+
+def folder_name(model: str) -> str:
+    """The name of a judge's folder: that of the model; with a mark of its own if it has characters that a folder's name cannot have."""
+    plain = re.sub(r"[^\w.-]+", "-", model).strip(".-")
+    return plain if plain == model else f"{plain}-{fingerprint(model)[:8]}".strip("-")
 
 
 def check_judge(recipe: Recipe) -> None:
@@ -211,5 +217,7 @@ def later_aspect(matter: dict[str, str], item: str) -> str:
 
 
 def judgements(path: Path) -> list[Judged]:
-    """What judges have said of a run, one for each that was asked."""
-    return [Judged.model_validate_json(file.read_text(encoding="utf-8")) for file in sorted(path.glob("judge/*/judge.json"))]
+    """What judges have said of a run, one for each that was asked; what earlier versions kept under another name counts if there is nothing newer."""
+    found = [(file, Judged.model_validate_json(file.read_text(encoding="utf-8"))) for file in sorted(path.glob("judge/*/judge.json"))]
+    in_place_last = sorted(found, key=lambda one: one[0].parent.name == folder_name(one[1].model))
+    return list({judged.model: judged for _, judged in in_place_last}.values())

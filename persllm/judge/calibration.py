@@ -6,6 +6,7 @@ The columns are those of `judgements.csv`, which every study writes: `kind` (`pa
 
 import csv
 import io
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -17,6 +18,8 @@ from persllm.judge.records import POINTS, Agreement
 from persllm.judge.scoring import METRIC
 from persllm.records import Record, Score
 
+MOST = 100.0
+"""No rating is farther from zero."""
 COLUMNS = ("kind", "item", "left", "dimension", "value")
 PAIR = {"left": 1.0, "same": 0.5, "right": 0.0}
 JUDGE = " judge"
@@ -66,7 +69,7 @@ def label_of(row: Mapping[str, str | None], place: str) -> Label:
     words = {name: (row.get(name) or "").strip() for name in (*COLUMNS, "right", "rater")}
     value = PAIR.get(words["value"]) if words["kind"] == "pair" else number(words["value"])
     if value is None:
-        owed = "left, right or same" if words["kind"] == "pair" else "a number"
+        owed = "left, right or same" if words["kind"] == "pair" else f"a number from {-MOST:g} to {MOST:g}"
         raise ConfigError(f"{place}: value {words['value']!r}. A {words['kind']} takes {owed}.")
     return Label(
         kind=words["kind"], item=words["item"], aspect=words["dimension"], left=words["left"], right=words["right"], value=value,
@@ -75,11 +78,12 @@ def label_of(row: Mapping[str, str | None], place: str) -> Label:
 
 
 def number(text: str) -> float | None:
-    """A number, or None."""
+    """A number that a rating can be, or None."""
     try:
-        return float(text)
+        value = float(text)
     except ValueError:
         return None
+    return value if math.isfinite(value) and abs(value) <= MOST else None
 
 
 def agreements(labels: Sequence[Label], scores: Sequence[Score], presets: Sequence[str]) -> list[Agreement]:

@@ -105,17 +105,6 @@ class Agreement(Record):
     """Spearman's, for points."""
 
     @property
-    def sentence(self) -> str:
-        """The agreement in a few words, for beside a figure."""
-        if not self.n:
-            return "no label matches"
-        parts = [
-            *([f"{100 * self.same:.0f} % the same"] if self.same is not None else []),
-            *(f"{name} {m.value:.2f} ({m.low:.2f} to {m.high:.2f})" for name, m in self.measures if m.low is not None),
-        ]
-        return f"{', '.join(parts) or 'all alike: nothing can be told'}; n {self.n}"
-
-    @property
     def measures(self) -> list[tuple[str, Measure]]:
         """The measures that could be computed, by name."""
         named = (("alpha", self.alpha), ("kappa", self.kappa), ("correlation", self.correlation))

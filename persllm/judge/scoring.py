@@ -1,4 +1,8 @@
-"""From verdicts to figures. What two orders see differently is a tie; what has no verdict is unscored."""
+"""From verdicts to figures. What two orders see differently is a tie; what has no verdict is unscored.
+
+Every question is counted once for every taker. Who gave no answer is unscored there, and nobody else is: the others are
+compared among themselves. A call that failed unscores those that it was about, until it is asked again.
+"""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,12 +18,15 @@ from persllm.records import Score, TestItem
 from persllm.statistics import unit
 
 RESAMPLINGS = 200
+"""Resamplings behind the interval of a strength: each fits all strengths anew."""
 METRIC = {"pairs": "judged_preference", "scores": "judged_points", "paper_accuracy": "paper_accuracy", "paper_rank": "paper_rank"}
 """Preset -> name of its metric."""
 SHARES = frozenset({METRIC["pairs"], METRIC["paper_accuracy"]})
 """Metrics between 0 and 1: a mean of exactly one end means that all are there, and its interval is not without width."""
 
 NO_ANSWER = "no answer"
+OTHER_SILENT = "the other gave no answer"
+ALL_SILENT = "nobody else gave an answer"
 
 Duel = tuple[str, str, str, str]
 """Item, aspect, two takers in the order of their names."""
@@ -34,6 +41,10 @@ class Docket:
     takers: Sequence[str]
     voices: Mapping[str, Sequence[tuple[str, ...]]]
     """Item -> the takers that answered it, those with the same words together."""
+
+    def answered(self, item: str, taker: str) -> bool:
+        """Whether a taker gave an answer."""
+        return any(taker in group for group in self.voices[item])
 
 
 def score_all(verdicts: Sequence[Verdict], dockets: Sequence[Docket]) -> list[Score]:
@@ -55,13 +66,19 @@ def point_scores(verdicts: Sequence[Verdict], docket: Docket) -> list[Score]:
     given = {(v.item, v.aspect, taker): v for v in verdicts if v.kind == "score" for taker in v.shown[0]}
     scale = POINTS if docket.preset == "paper_accuracy" else 1
     found = []
-    for item, aspect in dict.fromkeys((v.item, v.aspect) for v in verdicts if v.kind == "score"):
-        for taker in docket.takers:
-            verdict = given.get((item, aspect, taker))
-            value = float(verdict.value) / scale if verdict and verdict.value else None
-            reason = "" if value is not None else verdict.reason if verdict else NO_ANSWER
-            found.append(Score(metric=METRIC[docket.preset], detail=aspect, taker=taker, item=item, value=value, reason=reason))
+    for (item, aspect), taker in product(wanted(verdicts, docket), docket.takers):
+        verdict = given.get((item, aspect, taker))
+        value = float(verdict.value) / scale if verdict and verdict.value else None
+        reason = "" if value is not None else verdict.reason if verdict else NO_ANSWER
+        found.append(Score(metric=METRIC[docket.preset], detail=aspect, taker=taker, item=item, value=value, reason=reason))
     return found
+
+
+def wanted(verdicts: Sequence[Verdict], docket: Docket) -> list[tuple[str, str]]:
+    """Item and aspect of all that was to get points, answered or not; what was sorted as neither, or could not be sorted, is none."""
+    if docket.preset != "paper_accuracy":
+        return list(product(docket.voices, docket.aspects))
+    return [(v.item, v.value) for v in verdicts if v.kind == "sort" and v.value in docket.aspects]
 
 
 # Orders --------------------------------------------------------------------------------------------------
@@ -71,11 +88,10 @@ def preference_scores(verdicts: Sequence[Verdict], docket: Docket) -> list[Score
     """For each taker the mean of its duels on an item: 1 for a win, a half for a tie; and against each other taker by itself."""
     duels, found = all_duels(verdicts, docket), []
     for item, aspect, taker in seats(docket):
-        own = {other: oriented(duels, item, aspect, taker, other) for other in docket.takers if other != taker}
-        blank = Score(metric=METRIC["pairs"], detail=aspect, taker=taker, item=item, value=None, chance=0.5)
-        reasons = [reason for points, reason in own.values() if points is None]
-        mean = None if reasons else sum(points for points, _ in own.values()) / len(own)
-        found.append(blank.model_copy(update={"value": mean, "reason": next(iter(reasons), "")}))
+        own = {other: oriented(duels, docket, item, aspect, taker, other) for other in docket.takers if other != taker}
+        mean, reason = mean_of(docket, item, taker, list(own.values()))
+        blank = Score(metric=METRIC["pairs"], detail=aspect, taker=taker, item=item, value=mean, reason=reason, chance=0.5)
+        found.append(blank)
         found += [
             blank.model_copy(update={"detail": f"{aspect} against {other}", "value": points, "reason": reason})
             for other, (points, reason) in own.items()
@@ -84,17 +100,32 @@ def preference_scores(verdicts: Sequence[Verdict], docket: Docket) -> list[Score
 
 
 def rank_scores(verdicts: Sequence[Verdict], docket: Docket) -> list[Score]:
-    """For each taker its rank on an item, 1 the best: one more for each that both orders put above it, a half for each tie."""
+    """For each taker its rank on an item, 1 the best: one more for each that both orders put above it, a half for each tie.
+
+    Where somebody is silent, the rank among the others is stretched to as many places as there are takers, so that the worst of
+    two and the worst of three have the same.
+    """
     duels, found = all_duels(verdicts, docket), []
     for item, aspect, taker in seats(docket):
-        own = [oriented(duels, item, aspect, taker, other) for other in docket.takers if other != taker]
-        reasons = [reason for points, reason in own if points is None]
-        value = None if reasons else 1 + sum(1 - points for points, _ in own)
+        own = [oriented(duels, docket, item, aspect, taker, other) for other in docket.takers if other != taker]
+        mean, reason = mean_of(docket, item, taker, own)
+        value = None if mean is None else 1 + (1 - mean) * len(own)
         found.append(Score(
-            metric=METRIC["paper_rank"], detail=aspect, taker=taker, item=item, value=value, reason=next(iter(reasons), ""),
-            chance=(len(docket.takers) + 1) / 2,
+            metric=METRIC["paper_rank"], detail=aspect, taker=taker, item=item, value=value, reason=reason, chance=(len(docket.takers) + 1) / 2,
         ))  # fmt: skip
     return found
+
+
+def mean_of(docket: Docket, item: str, taker: str, duels: Sequence[tuple[float | None, str]]) -> tuple[float | None, str]:
+    """A taker's mean over its duels with those that answered too, or None with the reason."""
+    if not docket.answered(item, taker):
+        return None, NO_ANSWER
+    fought = [(points, reason) for points, reason in duels if reason != OTHER_SILENT]
+    failed = next((reason for points, reason in fought if points is None), "")
+    if failed or not fought:
+        return None, failed or ALL_SILENT
+    values = [points for points, _ in fought if points is not None]
+    return sum(values) / len(values), ""
 
 
 def seats(docket: Docket) -> Iterator[tuple[str, str, str]]:
@@ -145,9 +176,13 @@ def settled(points: Sequence[float | None]) -> float | None:
     return points[0] if len(set(points)) == 1 else 0.5
 
 
-def oriented(duels: Mapping[Duel, tuple[float | None, str]], item: str, aspect: str, taker: str, other: str) -> tuple[float | None, str]:
+def oriented(
+    duels: Mapping[Duel, tuple[float | None, str]], docket: Docket, item: str, aspect: str, taker: str, other: str
+) -> tuple[float | None, str]:
     """A duel as the taker sees it."""
     points, reason = duels[(item, aspect, *sorted((taker, other)))]
+    if reason == NO_ANSWER and docket.answered(item, taker):
+        reason = OTHER_SILENT
     return (points if taker < other or points is None else 1 - points), reason
 
 

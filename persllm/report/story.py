@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from persllm.report.evidence import Evidence, read_json
-from persllm.report.judging import agreement_words, judged_rows, warnings
+from persllm.report.judging import difference_rows, judged_rows, sorted_words, warnings
 from persllm.report.tables import Row
 from persllm.report.verdict import TAKER_TITLES
 
@@ -63,8 +63,10 @@ def judges(evidence: Evidence) -> list[dict[str, Any]]:
         {
             "model": judged.model,
             "heads": [*judged.takers, "n", words("unscored"), words("agreement with human labels")],
-            "rows": [Row(title=title, cells=cells) for title, *cells in judged_rows(judged, agreement_words)],
-            "warnings": warnings(judged),
+            "rows": [Row(title=title, cells=cells) for title, *cells in judged_rows(judged, words)],
+            "differences": [Row(title=title, cells=cells) for title, *cells in difference_rows(judged, words)],
+            "sorted": sorted_words(judged, words),
+            "warnings": warnings(judged, words),
         }
         for judged in evidence.judged
     ]
