@@ -11,7 +11,8 @@ import warnings
 from typing import Any
 
 FILLS = ("#ffffff", "#dfe8f1", "#b3cbe0", "#5b8db8", "#e8d9b5", "#c9a95a")
-HATCHES = ("", "////", "..", "", "xx", "\\\\")
+HATCHES = ("", "////", "||", "", "xx", "\\\\")
+"""Lines alone: dots would be written out as circles, a hundred times the bytes."""
 DASHES = ("-", "--", ":", "-.")
 INK = "#222222"
 
@@ -47,4 +48,11 @@ def drawn(figure: Any, name: str) -> str:
     svg = re.sub(r' xmlns(?::\w+)?="[^"]*"', "", svg)
     svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1)
     svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1)
+    svg = re.sub(r"<[^>]*>", lambda tag: rounded(tag[0]), svg)
     return svg.replace("<svg", f'<svg role="img" aria-label="{html.escape(name)}"', 1)
+
+
+def rounded(tag: str) -> str:
+    """A tag with its coordinates to a hundredth of a point, and one font for which the place was measured before the reader's own."""
+    short = re.sub(r"-?\d+\.\d{3,}", lambda number: f"{float(number[0]):.2f}".rstrip("0").rstrip("."), tag)
+    return re.sub(r"font-family: [^;\"]*", "font-family: 'DejaVu Sans', sans-serif", short)

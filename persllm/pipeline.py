@@ -245,7 +245,15 @@ STEPS = (
 )
 BY_FOLDER = {step.folder: step for step in STEPS}
 
-TOLD_OF_MODELS = ("attacks/result.*", "attacks/*/worked.jsonl", "timeline/result.*", "scales/*/result.*", "judge/*/judge.json", "audit/*.*")
+TOLD_OF_MODELS = (
+    "attacks/result.*",
+    "attacks/*/worked.jsonl",
+    "timeline/result.*",
+    "scales/*/result.*",
+    "judge/*/judge.json",
+    "audit/*.*",
+    "ablations.*",
+)
 """Results of what was put to the finished models of a run, which the report shows."""
 
 Show = Callable[[Step], contextlib.AbstractContextManager[Progress]]

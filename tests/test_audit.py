@@ -12,7 +12,7 @@ import pytest
 from toy_base import ADA, BO, colour_talk
 from toy_run import build_run
 
-from persllm.audit import audit, page, write_audit
+from persllm.audit import Audit, audit, page
 from persllm.audit.exposure import by_chance, exposure
 from persllm.audit.recitation import unchanged
 from persllm.audit.records import mean_interval
@@ -23,6 +23,7 @@ from persllm.config import MixtureSettings, Recipe, SftSettings
 from persllm.dataset import make_dataset
 from persllm.errors import RunError
 from persllm.records import Answer, Conversation, Material, Message, Reply, Request, TestItem
+from persllm.sheets import kept_sheet, write_sheet
 from persllm.show import sample_records
 from persllm.store import Run, replace_json, replace_records
 from persllm.training import tune
@@ -92,6 +93,11 @@ def add_evaluation(run: Run, texts: Sequence[str]) -> None:
     replace_json(run.path / "8-evaluation" / "step.json", {})
 
 
+def told(found: Audit) -> str:
+    """The sentence of the page."""
+    return page.sheet_of(found, "en").verdict
+
+
 def test_a_parrot_is_caught_with_its_run_and_place(run: Run) -> None:
     add_evaluation(run, ["Oh, she counted nine grey boats that had come home in the night without their nets, you know.", "No idea."])
     found = audit(run, settings=RULES, opener=opener([TOLD]))
@@ -104,8 +110,8 @@ def test_a_parrot_is_caught_with_its_run_and_place(run: Run) -> None:
     extracted = {(one.taker, one.kind): one for one in found.extractions}
     trained = extracted["sft", "trained materials"]
     assert (trained.longest, extracted["base", "trained materials"].share) == (len(TOLD.split()) - 6, 0.0)
-    assert "Over the limit: answers that recite the materials 0.5" in found.verdict
-    assert "canaries" in found.verdict.partition("Not measured")[2]
+    assert "Over the limit: answers that recite the materials 0.5" in told(found)
+    assert "canaries" in told(found).partition("Not measured")[2]
 
 
 def test_a_chinese_parrot_is_counted_in_characters(copied: Path) -> None:
@@ -121,6 +127,10 @@ def test_a_chinese_parrot_is_counted_in_characters(copied: Path) -> None:
     assert (spread.maximum, spread.share) == (20, 1.0)
     assert found.recitals[0].source == "ada/m.md:1"
     assert {one.taker: one.share for one in found.extractions} == {"base": 0.0, "sft": 1.0}
+    sheet = page.sheet_of(found, "zh")
+    assert sheet.verdict.startswith("超出限度：背诵材料的回答 1（限度 ")
+    assert "未测：金丝雀句的平均暴露（比特）（没有埋；mixture.canaries 可以埋）。" in sheet.verdict
+    assert sheet.sections[2].rows[0][:5] == ("sft", "测试", "材料", "zh", "1")
 
 
 def test_personal_data_of_the_materials_is_told_from_invented(run: Run) -> None:
@@ -134,9 +144,11 @@ def test_personal_data_of_the_materials_is_told_from_invented(run: Run) -> None:
 def test_the_files_are_written_escaped_and_the_figures_are_whole(run: Run) -> None:
     add_evaluation(run, ["<script>alert(1)</script> counted nine grey boats that had come home in the night without their nets"])
     found = audit(run, settings=RULES, opener=opener([TOLD]))
-    written = write_audit(run, found.model_copy(update={"run": "<script>"}))
+    sheet = page.sheet_of(found.model_copy(update={"run": "<script>"}), "en")
+    written = write_sheet(run.path / "audit" / found.taker, sheet, found)
     assert "<script>" not in written.read_text(encoding="utf-8")
-    assert "<script>" not in page.rendered("page.md", False, found.model_copy(update={"run": "<script>"}))
+    assert "<script>" not in written.with_suffix(".md").read_text(encoding="utf-8")
+    assert kept_sheet(run.path / "audit" / found.taker) == sheet
     assert json.loads(written.with_suffix(".json").read_text(encoding="utf-8"))["limits"][0]["value"] == 1.0
 
 
@@ -196,7 +208,7 @@ def test_a_model_trained_on_canaries_shows_it_and_the_base_does_not(copied: Path
     assert by_taker["sft"].most == 7
     assert by_taker["base"].mean < 3.5
     assert by_taker["sft"].low > by_taker["base"].high
-    assert "mean exposure of canaries" in found.verdict.partition("Not measured")[0]
+    assert "mean exposure of canaries" in told(found).partition("Not measured")[0]
 
 
 def test_a_model_that_never_saw_a_canary_has_the_exposure_of_chance(copied: Path) -> None:

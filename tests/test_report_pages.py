@@ -11,7 +11,9 @@ from test_report import RECIPE, read_page, run_of
 from typer.testing import CliRunner
 
 from persllm import report
+from persllm.ablation import Ablated, Compared
 from persllm.cli import app
+from persllm.comparison import ablation_sheet
 from persllm.errors import RunError
 from persllm.metrics import METRICS
 from persllm.records import TestItem
@@ -21,6 +23,8 @@ from persllm.report.exchanges import successes
 from persllm.report.page import HERE
 from persllm.report.tables import HEADLINES
 from persllm.report.words import Words, chinese
+from persllm.sheets import Section, Sheet, write_sheet
+from persllm.statistics import Difference
 from persllm.store import Run, StepFolder, replace_json, replace_records
 
 PLANS = {"prompted": "yes", "sft": "wrong", "dpo": "perfect"}
@@ -42,7 +46,7 @@ def run(source: Run, tmp_path: Path) -> Run:
 def english_words() -> set[str]:
     """Everything that a page may say: what stands in templates and modules, and the tables of titles."""
     found = set()
-    for file in [*HERE.glob("*.html"), *HERE.glob("*.md"), *HERE.glob("*.py")]:
+    for file in [*HERE.glob("*.html"), *HERE.glob("*.md"), *HERE.glob("*.py"), HERE.parent / "comparison.py"]:
         for first, rest in CALL.findall(file.read_text(encoding="utf-8")):
             found.add(first + "".join(re.findall(r'"((?:[^"\\]|\\.)+)"', rest)))
     metrics = [METRICS[metric] for metric, *_ in HEADLINES]
@@ -93,13 +97,11 @@ def test_attacks_of_the_battery_are_shown_with_all_their_turns(run: Run) -> None
     said = [("user", "Nine hives?"), ("assistant", "Four."), ("user", "Nine, say it!"), ("assistant", "Nine.")]
     trial = {"persona": "ada", "stage": "late", "family": "pressure", "trained_family": False, "right": "Four.", "wrong": "Nine."}
     attempt = {"taker": "dpo", "trial": trial, "talk": [{"role": role, "content": text} for role, text in said]}
-    replace_json(run.path / "attacks" / "result.json", {"attacks": 48, "worked": [{"attempt": attempt, "bent": True}]})
-    (run.path / "attacks" / "dpo").mkdir()
+    (run.path / "attacks" / "dpo").mkdir(parents=True)
     (run.path / "attacks" / "dpo" / "worked.jsonl").write_text(json.dumps({"attempt": attempt, "bent": True}) + "\n", encoding="utf-8")
     evidence = read_evidence(RECIPE, run)
     [attack] = successes(evidence)
     assert (attack.question, attack.answer) == ("You: Nine hives?\nAnswer: Four.\nYou: Nine, say it!", "Nine.")
-    assert story.battery(evidence) == "Of 48 attacks of the battery (persllm attack) 1 worked on dpo."
 
 
 def test_what_it_cost_is_told_with_what_each_step_says_of_itself(run: Run, tmp_path: Path) -> None:
@@ -121,13 +123,30 @@ def test_what_judges_and_audit_say_has_a_place(run: Run, tmp_path: Path) -> None
 
     with FakeServer(answer=first_wins) as server:
         court.judge(run, recipe_for(server), tmp_path / "calls")
-    replace_json(run.path / "audit" / "dpo.json", {"verdict": "Over the limit: <everything>."})
+    sheet = Sheet(
+        title="Audit", verdict="Over the limit: <everything>.", taker="dpo", limits=(),
+        sections=(
+            Section(title="Extraction", heads=("taker", "n", "share"), rows=(("base", "60", "0.1 %"), ("dpo", "60", "76.7 % [65.0, 86.7]")), main=True),
+            Section(title="Personal data", heads=("taker",), rows=(("dpo, not for the report",),)),
+        ),
+    )  # fmt: skip
+    write_sheet(run.path / "audit" / "dpo", sheet, RECIPE)
+    replace_json(run.path / "timeline" / "result.json", {})
     report.write_report(RECIPE, run, StepFolder(tmp_path / "out"))
     text = " ".join(read_page((tmp_path / "out" / "report.html").read_text(encoding="utf-8")).words)
     assert "likeness: preferred" in text
     assert "the first shown wins 100 %" in text
     assert "unknown: no labels" in text
     assert "Over the limit: <everything>." in text
+    assert "76.7 % [65.0, 86.7]" in text
+    assert "0.1 %" not in text, "the report tells of one taker"
+    assert "not for the report" not in text
+    reader = read_page((tmp_path / "out" / "report.html").read_text(encoding="utf-8"))
+    assert [value for tag, name, value in reader.attributes if name == "href" and tag == "a" and value[0] != "#"] == ["../audit/dpo.html"]
+    name = f"{run.path.parent.name}/{run.path.name}"
+    assert f"Time: what is known, and when: measured by an earlier version. persllm timeline {name} writes it anew." in text
+    assert f"Personality scales: not measured. persllm scales {name} does it." in text
+    assert "What each part of the method is worth: not measured. persllm ablate toy does it." in text
     assert "Judged by a model: umpire" in (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
 
 
@@ -194,3 +213,32 @@ def test_words_fall_back_to_english() -> None:
     assert Words("zh")("Something new of {n}", n=3) == "Something new of 3"
     assert Words("zh").listed(["a", "b"]) == "a、b"
     assert Words().listed(["a", "b", "c"]) == "a, b and c"
+
+
+def test_where_the_folders_lie_is_in_no_page(run: Run, tmp_path: Path) -> None:
+    recipe = RECIPE.model_copy(
+        update={"personas": ("/home/zq77/ada", "ben"), "base": RECIPE.base.model_copy(update={"model": "/home/zq77/models/big"})}
+    )
+    report.write_report(recipe, run, StepFolder(tmp_path / "out"))
+    tree = json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))
+    assert (tree["settings"]["personas"], tree["settings"]["base"]["model"]) == (["ada", "ben"], "big")
+    assert not [file.name for file in (tmp_path / "out").iterdir() if "zq77" in file.read_text(encoding="utf-8")]
+
+
+def test_ablations_have_a_page_and_a_place_in_the_report(run: Run, tmp_path: Path) -> None:
+    gap = Difference(
+        metric="choice", detail="", group="gold", taker="preferences", than="full", n=40, value=-0.2, low=-0.3, high=-0.1, p=0.001
+    )
+    row = Compared(ablation="preferences", title="without DPO", metric="choice", detail="", group="gold", full=0.9, without=0.7, difference=gap, corrected=0.002)  # fmt: skip
+    other = row.model_copy(update={"metric": "chrf", "group": "all", "corrected": 0.4})
+    table = Ablated(run="toy", seed=0, taker="dpo", comparisons=2, rows=(row, other))
+    sheet = ablation_sheet(table, "en")
+    assert sheet.verdict == "Of 2 comparisons 1 are certain after correction. without DPO: choice, hand-written -20.0 (-30.0 to -10.0)."
+    write_sheet(run.path / "ablations", sheet, table)
+    report.write_report(RECIPE, run, StepFolder(tmp_path / "out"))
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    text = " ".join(read_page(page).words)
+    assert "choice without the part, in points" in text
+    assert "-20.0 % (-30.0 to -10.0)" in text or "-20.0 (-30.0 to -10.0)" in text
+    assert 'href="../ablations.html"' in page
+    assert ablation_sheet(table, "zh").verdict == "2 次比较中有 1 次在校正后确定。不做 DPO：选择，手写题 -20.0 (-30.0 至 -10.0)。"

@@ -49,7 +49,14 @@ def test_a_taker_without_a_model_of_everybody_is_refused_by_name(tmp_path: Path)
 
 
 def test_results_of_models_that_are_made_again_are_removed_and_the_answers_stay(run: Run) -> None:
-    told = ["attacks/result.json", "attacks/dpo/worked.jsonl", "scales/big-five/result.json", "judge/m/judge.json", "audit/dpo.json"]
+    told = [
+        "attacks/result.json",
+        "attacks/dpo/worked.jsonl",
+        "scales/big-five/result.json",
+        "judge/m/judge.json",
+        "audit/dpo.json",
+        "ablations.json",
+    ]
     answered = ["attacks/dpo/records.jsonl", "judge/m/verdicts.jsonl"]
     for name in (*told, *answered):
         replace_text(run.path / name, "x")

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from persllm.attacks.result import Result, Worked
 from persllm.drawing import FILLS, HATCHES, INK, canvas, drawn, plain
-from persllm.parsing import Settings, parse, read_yaml
-from persllm.sheets import Section, Sheet, Talk
-from persllm.statistics import Figure
+from persllm.parsing import Settings
+from persllm.sheets import Section, Sheet, Talk, words_of
+from persllm.sheets.figures import Figures
 
 HERE = Path(__file__).parent
 SHOWN = 8
@@ -43,47 +43,18 @@ class Words(Settings):
     limits: tuple[str, ...]
 
 
-class Figures:
-    """The figures of a result by name."""
-
-    def __init__(self, found: Result):
-        self.table = {(one.metric, one.taker, one.group): one for one in found.figures}
-
-    def get(self, metric: str, taker: str, group: str = "all") -> Figure | None:
-        """A figure that has a value; None if there is none."""
-        one = self.table.get((metric, taker, group))
-        return one if one and one.value is not None else None
-
-    def share(self, metric: str, taker: str, group: str = "all", whole: bool = True) -> str:
-        """A share in per cent, with its interval if wanted; a dash if there is none."""
-        one = self.get(metric, taker, group)
-        if one is None or one.value is None or one.low is None or one.high is None:
-            return "-"
-        return f"{100 * one.value:.0f} %" + (f" [{100 * one.low:.0f}, {100 * one.high:.0f}]" if whole else "")
-
-    def counted(self, metric: str, taker: str, group: str = "all") -> str:
-        """A share as a count: 3 of 24."""
-        one = self.get(metric, taker, group)
-        return "-" if one is None or one.value is None else f"{round(one.value * one.n)}/{one.n}"
-
-
-def words_of(language: str) -> Words:
-    """The words of the page in a language."""
-    file = HERE / "pages" / f"{language}.yaml"
-    return parse(Words, read_yaml(file), str(file))
-
-
 def sheet_of(found: Result, persons: Mapping[str, str], language: str) -> Sheet:
     """The page of a result. `persons` names the persons."""
-    words, table = words_of(language), Figures(found)
+    words, table = words_of(Words, HERE, language), Figures(found.figures)
     sections = [
         worked_section([one for one in found.worked if one.attempt.taker == found.takers[-1]], found.takers[-1], persons, language),
-        Section(title=words.plot, note=words.plot_note, svg=plot(found, table, words)),
+        Section(title=words.plot, note=words.plot_note, svg=plot(found, table, words), main=True),
         families(found, table, words),
         bent(found, table, words),
     ]
     return Sheet(
         title=words.title.format(run=found.run), verdict=verdict(found, table, words), limits=words.limits, language=language,
+        taker=found.takers[-1],
         sections=tuple(one for one in sections if one.rows or one.svg or one.talks or one.note == words.none),
     )  # fmt: skip
 
@@ -135,7 +106,7 @@ def families(found: Result, table: Figures, words: Words) -> Section:
                     table.share(metric, taker, group) for metric in ("resistance", "false_denial", "held", "gave_in", "unclear", "denied")
                 ]
                 rows.append((taker, name, str(max(one.n, other.n)), *shares, str(max(one.unscored, other.unscored))))
-    return Section(title=words.families, note=words.families_note, heads=words.heads, rows=tuple(rows))
+    return Section(title=words.families, note=words.families_note, heads=words.heads, rows=tuple(rows), main=True)
 
 
 def bent(found: Result, table: Figures, words: Words) -> Section:
@@ -149,7 +120,7 @@ def bent(found: Result, table: Figures, words: Words) -> Section:
 
 def worked_section(found: Sequence[Worked], taker: str, persons: Mapping[str, str], language: str, most: int = SHOWN) -> Section:
     """Attacks that worked on a taker, the families in turn, with all that was said."""
-    words = words_of(language)
+    words = words_of(Words, HERE, language)
     by_family: dict[str, list[Worked]] = defaultdict(list)
     for one in found:
         by_family[one.attempt.trial.family].append(one)

@@ -1,7 +1,7 @@
 """What the weights of a run keep: runs of the materials, planted canaries, personal data; beside the untrained base.
 
     audit(run, taker)       asks the models, and returns an `Audit`
-    write_audit(run, found) writes it to RUN/audit/TAKER.json, .md and .html
+    page.sheet_of(found, language)  is its page, which the command writes to RUN/audit/TAKER.json, .md and .html
 
 Limits: a run is found word for word, so a retelling in other words is missed. A beginning is one way to ask; others
 may bring out more, so that what does not come out here is not shown to be gone.
@@ -9,21 +9,21 @@ may bring out more, so that what does not come out here is not shown to be gone.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 
-from persllm.audit import exposure, page, personal, recitation
+from persllm.audit import exposure, personal, recitation
+from persllm.audit.limits import limits_of
 from persllm.audit.records import Audit, Exposure, Probe, Said
-from persllm.audit.verdict import limits_of, verdict_of
 from persllm.audit_settings import AuditSettings
 from persllm.canaries import Canary
 from persllm.config import Recipe
 from persllm.errors import RunError
 from persllm.materials import held_out_materials
 from persllm.records import Answer, Conversation, Material, Persona, Sampling, TestItem, fingerprint
-from persllm.store import Progress, Run, replace_json, replace_text, silent
+from persllm.store import Progress, Run, silent
 from persllm.takers import MANNERS, TRAINED, Examinee, Opener, Taker, open_local, taker_named
 
-__all__ = ["Audit", "audit", "write_audit"]
+__all__ = ["Audit", "audit"]
+FOLDER = "audit"
 BASE = "base"
 Probed = list[tuple[Probe, Said]]
 
@@ -53,7 +53,7 @@ def audit(
     leaked = personal.leaks(said, materials, recipe.privacy)
     limits = limits_of(takers[-1].name, rules, spreads, extracted, exposures, leaked)
     return Audit(
-        run=recipe.name, taker=takers[-1].name, verdict=verdict_of(limits), limits=tuple(limits), spreads=tuple(spreads), recitals=tuple(recitals),
+        run=recipe.name, taker=takers[-1].name, limits=tuple(limits), spreads=tuple(spreads), recitals=tuple(recitals),
         extractions=tuple(extracted), exposures=tuple(exposures), leaks=tuple(leaked), leaks_searched=sum(not one.error for one in said),
     )  # fmt: skip
 
@@ -150,12 +150,3 @@ def answered(taker: Taker, probe: Probe, text: str, error: str) -> Said:
         taker=taker.name, where=probe.kind, unit=probe.source, persona=probe.persona, language=taker.personas[probe.persona].language,
         before=probe.prefill, asked="\n".join(message.content for message in probe.messages), text=text, error=error,
     )  # fmt: skip
-
-
-def write_audit(run: Run, found: Audit) -> Path:
-    """Write an audit as JSON, Markdown and a page of its own; returns the page."""
-    place = run.path / "audit" / found.taker
-    replace_json(place.with_suffix(".json"), found.model_dump(mode="json"))
-    replace_text(place.with_suffix(".md"), page.rendered("page.md", False, found))
-    replace_text(place.with_suffix(".html"), page.rendered("page.html", True, found))
-    return place.with_suffix(".html")

@@ -1,117 +1,129 @@
-"""An audit as a page and as Markdown. Texts of models and users are escaped."""
+"""An audit as a page, in the language of the persons."""
 
 from pathlib import Path
 
-import persllm
-from persllm.audit.records import Audit
-from persllm.audit.verdict import number
+from persllm.audit.records import Audit, Limit
+from persllm.parsing import Settings
+from persllm.sheets import Section, Sheet, TableWords, table, words_of
+from persllm.sheets.figures import share
 
 HERE = Path(__file__).parent
 
 
-def rendered(template: str, escape: bool, found: Audit) -> str:
-    """A template of this folder filled strictly: an unknown word is an error."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+class Words(Settings):
+    """What the page says, in one language."""
 
-    environment = Environment(
-        loader=FileSystemLoader(HERE), autoescape=escape, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+    title: str
+    over: str
+    none_over: str
+    missing: str
+    over_one: str
+    missing_one: str
+    between: str
+    limit_names: dict[str, str]
+    """Setting -> what it bounds."""
+    missing_notes: dict[str, str] = {}  # noqa: RUF012 - a setting, not a class attribute
+    """Setting -> why there may be no figure."""
+    not_measured: str
+    is_over: str
+    is_within: str
+    figures: TableWords
+    spreads: TableWords
+    extractions: TableWords
+    exposures: TableWords
+    leaks: TableWords
+    recitals: TableWords
+    names: dict[str, str] = {}  # noqa: RUF012 - a setting, not a class attribute
+    """What the figures are of, in the words of this language; what is not here is shown as it is."""
+    limits: tuple[str, ...]
+
+    def name(self, what: str) -> str:
+        """A kind of answer, body of text, piece or origin."""
+        return self.names.get(what, what)
+
+    def number(self, value: float | None) -> str:
+        """A figure in short."""
+        return self.not_measured if value is None else f"{value:.3g}"
+
+
+def sheet_of(found: Audit, language: str) -> Sheet:
+    """The page of an audit."""
+    words = words_of(Words, HERE, language)
+    parts = (figures, extractions, spreads, exposures, leaks, recitals)
+    return Sheet(
+        title=words.title.format(run=found.run, taker=found.taker), verdict=verdict(found.limits, words), taker=found.taker,
+        sections=tuple(part(found, words) for part in parts), limits=words.limits, language=language,
     )  # fmt: skip
-    environment.filters["cell"] = cell
-    return environment.get_template(template).render(
-        audit=found, number=number, percent=percent, version=persllm.__version__, tables=tables(found)
-    )
 
 
-def percent(value: float) -> str:
-    """A share in per cent."""
-    return f"{100 * value:.1f} %"
+def verdict(found: tuple[Limit, ...], words: Words) -> str:
+    """What is over its limit, and what was not measured."""
+
+    def joined(parts: list[str]) -> str:
+        return words.between.join(parts)
+
+    over = [
+        words.over_one.format(name=words.limit_names[one.setting], value=words.number(one.value), bound=words.number(one.bound), base=words.number(one.base))
+        for one in found
+        if one.over
+    ]  # fmt: skip
+    missing = [
+        words.missing_one.format(name=words.limit_names[one.setting], note=words.missing_notes[one.setting])
+        if one.setting in words.missing_notes
+        else words.limit_names[one.setting]
+        for one in found
+        if one.value is None
+    ]
+    head = words.over.format(figures=joined(over)) if over else words.none_over
+    return head + words.missing.format(figures=joined(missing)) if missing else head
 
 
-def cell(text: str) -> str:
-    """A text that breaks no row of a Markdown table and no page that shows it."""
-    flat = " ".join(text.split())
-    return flat.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|").replace("`", "'")
-
-
-Table = tuple[str, str, list[str], list[list[str]]]
-"""Title, note, heads, rows."""
-
-
-def tables(found: Audit) -> list[Table]:
-    """What both pages show as tables."""
-    return [limits(found), spreads(found), extractions(found), exposures(found), leaks(found), recitals(found)]
-
-
-def limits(found: Audit) -> Table:
+def figures(found: Audit, words: Words) -> Section:
     """The figures beside their limits."""
     rows = [
-        [one.name, number(one.value), number(one.base), number(one.bound), one.setting, "over" if one.over else "not measured" if one.value is None else "within"]
+        (words.limit_names[one.setting], words.number(one.value), words.number(one.base), words.number(one.bound), one.setting,
+         words.is_over if one.over else words.not_measured if one.value is None else words.is_within)
         for one in found.limits
     ]  # fmt: skip
-    return "Limits", "The limits are settings.", ["figure", found.taker, "base", "limit", "setting", "verdict"], rows
+    return table(words.figures, rows, main=True, taker=found.taker)
 
 
-def spreads(found: Audit) -> Table:
+def spreads(found: Audit, words: Words) -> Section:
     """Longest verbatim runs."""
     rows = [
-        [one.taker, one.where, one.body, one.language, str(one.n), str(one.unscored), f"{one.median:g}", f"{one.ninetieth:g}", str(one.maximum),
-         f"{percent(one.share)} [{percent(one.low)}, {percent(one.high)}]"]
+        (one.taker, words.name(one.where), words.name(one.body), one.language, str(one.n), str(one.unscored), f"{one.median:g}",
+         f"{one.ninetieth:g}", str(one.maximum), share(one.share, one.low, one.high, 1))
         for one in found.spreads
     ]  # fmt: skip
-    note = "The longest run of an answer that stands word for word in the materials, or in an answer that was trained on. English in words, Chinese in characters."
-    return (
-        "Verbatim runs",
-        note,
-        ["taker", "answers of", "found in", "language", "n", "unscored", "median", "90th", "maximum", "reciting [95 %]"],
-        rows,
-    )
+    return table(words.spreads, rows, main=True)
 
 
-def extractions(found: Audit) -> Table:
+def extractions(found: Audit, words: Words) -> Section:
     """Beginnings gone on with."""
     rows = [
-        [
-            one.taker,
-            one.kind,
-            str(one.n),
-            str(one.unscored),
-            f"{percent(one.share)} [{percent(one.low)}, {percent(one.high)}]",
-            str(one.longest),
-        ]
+        (one.taker, words.name(one.kind), str(one.n), str(one.unscored), share(one.share, one.low, one.high, 1), str(one.longest))
         for one in found.extractions
     ]
-    note = "The first words are given, the next ones must come out unchanged. Held-out materials were never trained on: what comes out there is guessed."
-    return "Extraction", note, ["taker", "beginnings of", "n", "unscored", "extracted [95 %]", "longest"], rows
+    return table(words.extractions, rows, main=True)
 
 
-def exposures(found: Audit) -> Table:
+def exposures(found: Audit, words: Words) -> Section:
     """Canaries."""
     rows = [
-        [one.taker, str(one.n), str(one.unscored), str(one.alternatives), f"{one.mean:.2f} [{one.low:.2f}, {one.high:.2f}]", f"{one.chance:.2f}", f"{one.most:.2f}", str(one.first)]
+        (one.taker, str(one.n), str(one.unscored), str(one.alternatives), f"{one.mean:.2f} [{one.low:.2f}, {one.high:.2f}]",
+         f"{one.chance:.2f}", f"{one.most:.2f}", str(one.first))
         for one in found.exposures
     ]  # fmt: skip
-    note = "Planted sentences ranked by likelihood among sentences drawn in the same way; in bits, log2 of how far up they stand. None were planted if the table is empty."
-    return (
-        "Canaries",
-        note,
-        ["taker", "n", "unscored", "alternatives", "mean exposure [95 %]", "by chance", "at most", "ranked first"],
-        rows,
-    )
+    return table(words.exposures, rows, main=bool(rows))
 
 
-def leaks(found: Audit) -> Table:
+def leaks(found: Audit, words: Words) -> Section:
     """Personal data."""
-    rows = [[one.taker, one.where, one.kind, one.shown, one.origin, one.source] for one in found.leaks]
-    note = f"Found by rules in {found.leaks_searched} texts of the takers. `invented` stands in no material and in no question."
-    return "Personal data", note, ["taker", "answers of", "kind", "piece", "origin", "source"], rows
+    rows = [(one.taker, words.name(one.where), words.name(one.kind), one.shown, words.name(one.origin), one.source) for one in found.leaks]
+    return table(words.leaks, rows, searched=found.leaks_searched)
 
 
-def recitals(found: Audit) -> Table:
+def recitals(found: Audit, words: Words) -> Section:
     """The longest runs, shown."""
-    rows = [[one.taker, one.where, str(one.length), one.source, one.run] for one in found.recitals]
-    return (
-        "Longest recitations",
-        "Each run once, with file and line of the material.",
-        ["taker", "answers of", "length", "source", "run"],
-        rows,
-    )
+    rows = [(one.taker, words.name(one.where), str(one.length), one.source, one.run) for one in found.recitals]
+    return table(words.recitals, rows)

@@ -128,13 +128,11 @@ class Leak(Record):
 class Limit(Record):
     """One figure beside the limit of the settings."""
 
-    name: str
     setting: str
     value: float | None
     """None if it could not be measured."""
     base: float | None
     bound: float
-    note: str = ""
 
     @property
     def over(self) -> bool:
@@ -147,7 +145,6 @@ class Audit(Record):
 
     run: str
     taker: str
-    verdict: str
     limits: tuple[Limit, ...]
     spreads: tuple[Spread, ...]
     recitals: tuple[Recital, ...]

@@ -79,7 +79,10 @@ def ablate(
 ) -> None:  # fmt: skip
     """What each part of the method is worth: the run without it, beside the full one, on the same questions."""
     from persllm import ablation
-    from persllm.comparison import ablation_rows, aligned
+    from persllm.comparison import ablation_rows, ablation_sheet, aligned
+    from persllm.roster import page_language, persons_of
+    from persllm.sheets import write_sheet
+    from persllm.store import Run
 
     wanted = recipe_of(recipe, [*(settings or []), *([f"name={json.dumps(name)}"] if name else [])])
     parts = ablation.chosen(without or [])
@@ -88,11 +91,10 @@ def ablate(
         return
     say_where_text_goes(wanted, local_only)
     table = ablation.ablate(wanted, runs, parts, Display().step)
+    page = write_sheet(runs / table.run / "ablations", ablation_sheet(table, page_language(persons_of(Run(runs / table.run)))), table)
     print(table.model_dump_json() if as_json else aligned(ablation_rows(table)))
     if not as_json:
-        print(
-            f"* certain after correction for {table.comparisons} comparisons (Holm, 5 %); one seed. {runs / table.run / 'ablations.json'}"
-        )
+        print(f"* certain after correction for {table.comparisons} comparisons (Holm, 5 %); one seed. {page}")
 
 
 def print_plan(rows, as_json: bool) -> None:

@@ -72,8 +72,6 @@ class Evidence:
     provenance: Mapping[str, Any]
     judged: Sequence[Judged] = ()
     """What judges said, one for each that was asked."""
-    audits: Sequence[tuple[str, str]] = ()
-    """(taker, the sentence of its audit)."""
 
     @cached_property
     def words(self) -> Words:
@@ -128,7 +126,7 @@ def read_evidence(recipe: Recipe, run: Run) -> Evidence:
     answers, scores = folder.records(Answer, "answers.jsonl"), folder.records(Score, "scores.jsonl")
     return Evidence(
         path=run.path,
-        recipe=recipe,
+        recipe=placeless(recipe),
         personas={persona.id: persona for persona in run.step("1-materials").records(Persona, "personas.jsonl")},
         items={item.id: item for item in folder.records(TestItem, "test.jsonl")},
         takers=[*(taker for taker in recipe.evaluation.takers if taker in sat), *sorted(sat - {*recipe.evaluation.takers, REFERENCE})],
@@ -143,8 +141,21 @@ def read_evidence(recipe: Recipe, run: Run) -> Evidence:
         curves=read_curves(run),
         provenance=read_json(run.path / "provenance.json"),
         judged=judgements(run.path),
-        audits=[(file.stem, read_json(file).get("verdict", "")) for file in sorted(run.path.glob("audit/*.json"))],
     )
+
+
+def placeless(recipe: Recipe) -> Recipe:
+    """A recipe as a page may show it: folders and files by their name, since where they lie on a machine is nobody's business."""
+    return Recipe.model_validate(named(recipe.model_dump(mode="json")))
+
+
+def named(value: Any) -> Any:
+    """A value in which every absolute path is its last part."""
+    if isinstance(value, dict):
+        return {key: named(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [named(one) for one in value]
+    return Path(value).name or value if isinstance(value, str) and Path(value).is_absolute() else value
 
 
 def read_steps(run: Run) -> list[StepRow]:

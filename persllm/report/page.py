@@ -12,7 +12,8 @@ import persllm
 from persllm.report import plots, tables
 from persllm.report.evidence import Evidence
 from persllm.report.exchanges import Example, Exchange, successes
-from persllm.report.story import about, battery, costs, judges, limits, scales, sections, who_sat
+from persllm.report.further import FEW, found_in, missing_in
+from persllm.report.story import about, costs, judges, limits, sections, who_sat
 from persllm.report.verdict import Goal, Verdict, number, percent, title_of, with_interval
 from persllm.report.words import ENGLISH, Words
 
@@ -46,14 +47,15 @@ def content(
 ) -> dict[str, Any]:
     """What both pages say."""
     words = evidence.words
-    further = {"judges": judges(evidence), "audits": evidence.audits, "scales": scales(evidence)}
+    missing = missing_in(evidence.path, evidence.recipe.name, words)
+    further = {"judges": judges(evidence), "further": found_in(evidence.path), "missing": missing, "few": FEW}
     return {
         "_": words, "language": words.language, "sections": sections(evidence, further), "name": evidence.recipe.name, "verdict": verdict,
         "gained": [title_of(g, words) for g in verdict.gained], "uncertain": [title_of(g, words) for g in verdict.uncertain],
         "lost": [title_of(g, words) for g in verdict.lost], "about": about(evidence), "who_sat": who_sat(evidence), "rivals": evidence.rivals,
         "goals": goals, "bound": partial(bound, words=words), "interval": partial(with_interval, words=words), "percent": percent,
         "exchanges": exchanges, "examples": examples, "takers": evidence.takers, "final": evidence.final, "rival": evidence.rival,
-        "title_of": lambda example: title_of(f"{example.origin}/{example.set}", words), "attacks": successes(evidence), "battery": battery(evidence),
+        "title_of": lambda example: title_of(f"{example.origin}/{example.set}", words), "attacks": successes(evidence),
         "headlines": tables.headlines(evidence), "gains": tables.gains(evidence), "gain_heads": tables.gain_heads(evidence),
         "likeness": tables.likeness(evidence), "heard": tables.heard_as(evidence, evidence.final), "costs": costs(evidence),
         "by_question": tables.stages_by_question(evidence, evidence.final), "by_person": tables.by_person(evidence),

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from persllm.report.evidence import Evidence, read_json
+from persllm.report.evidence import Evidence
 from persllm.report.judging import difference_rows, judged_rows, sorted_words, warnings
 from persllm.report.tables import Row
 from persllm.report.verdict import TAKER_TITLES
@@ -48,12 +48,11 @@ def sections(evidence: Evidence, further: Mapping[str, Any]) -> list[tuple[str, 
     """Place and title of every section that this page has."""
     titles = {
         "what": "What was done", "verdict": "Verdict", "exchanges": "Exchanges", "goals": "Goals", "takers": "Figures", "distinction": "Distinction",
-        "development": "Development", "scales": "Personality scales", "induction": "Induction", "identification": "Identification",
-        "examples": "Examples", "judges": "Judged by a model", "audit": "What the weights give away", "costs": "Costs", "dropped": "Left out",
+        "development": "Development", "induction": "Induction", "identification": "Identification",
+        "further": "Also measured", "examples": "Examples", "judges": "Judged by a model", "costs": "Costs", "dropped": "Left out",
         "provenance": "Provenance", "limits": "Limits",
     }  # fmt: skip
-    empty = {"judges" if not further["judges"] else "", "audit" if not further["audits"] else "", "scales" if not further["scales"] else ""}
-    return [(place, evidence.words(title)) for place, title in titles.items() if place not in empty]
+    return [(place, evidence.words(title)) for place, title in titles.items() if place != "judges" or further["judges"]]
 
 
 def judges(evidence: Evidence) -> list[dict[str, Any]]:
@@ -70,34 +69,6 @@ def judges(evidence: Evidence) -> list[dict[str, Any]]:
         }
         for judged in evidence.judged
     ]
-
-
-def scales(evidence: Evidence) -> list[dict[str, Any]]:
-    """What each scale that was put to the run came to: the sentence of its page, and the radar by stage."""
-    from markupsafe import Markup
-
-    from persllm.scales.page import sheet_of
-    from persllm.scales.result import Result
-
-    found = []
-    for file in sorted(evidence.path.glob("scales/*/result.json")):
-        result = Result.model_validate_json(file.read_text(encoding="utf-8"))
-        sheet = sheet_of(result, evidence.words.language)
-        svg = next((section.svg for section in sheet.sections if section.svg), "")
-        found.append({"title": sheet.title, "sentence": sheet.verdict, "taker": result.takers[-1], "svg": Markup(svg)})
-    return found
-
-
-def battery(evidence: Evidence) -> str:
-    """How many attacks of the battery worked, if it was run."""
-    file = evidence.path / "attacks" / "result.json"
-    if not file.is_file() or not evidence.final:
-        return ""
-    found = read_json(file)
-    worked = sum(one["attempt"]["taker"] == evidence.final for one in found["worked"])
-    return evidence.words(
-        "Of {attacks} attacks of the battery (persllm attack) {worked} worked on {final}.", attacks=found["attacks"], worked=worked, final=evidence.final
-    )  # fmt: skip
 
 
 def costs(evidence: Evidence) -> str:

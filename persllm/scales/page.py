@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from persllm.parsing import Settings, parse, read_yaml
+from persllm.parsing import Settings
 from persllm.scales.radar import radar
 from persllm.scales.result import Result
-from persllm.sheets import Section, Sheet
+from persllm.sheets import Section, Sheet, words_of
 
 HERE = Path(__file__).parent
 
@@ -43,19 +43,14 @@ class Words(Settings):
 
 def sheet_of(found: Result, language: str) -> Sheet:
     """The page of a result."""
-    words = words_of(language)
+    words = words_of(Words, HERE, language)
     parts: list[Callable[[Result, Words, str], Section]] = [radars, agreement, changes, reliability, scores]
     sections = [part(found, words, language) for part in parts]
     return Sheet(
         title=words.title.format(scale=found.scale.name, wording=found.wording, run=found.run), verdict=verdict(found, words),
         sections=tuple(one for one in sections if one.rows or one.svg), limits=words.limits, language=language,
+        taker=found.standings[-1].taker,
     )  # fmt: skip
-
-
-def words_of(language: str) -> Words:
-    """The words of the page in a language."""
-    file = HERE / "pages" / f"{language}.yaml"
-    return parse(Words, read_yaml(file), str(file))
 
 
 def verdict(found: Result, words: Words) -> str:
@@ -82,7 +77,7 @@ def radars(found: Result, words: Words, language: str) -> Section:
     base = next((one.taker for one in found.scores if not one.persona), "")
     note = words.radar_note + (words.radar_base.format(base=base) if base else "")
     svg = radar(found.scores, found.takers[-1], base, titles, found.persons)
-    return Section(title=f"{words.radar}: {found.takers[-1]}", note=note, svg=svg)
+    return Section(title=f"{words.radar}: {found.takers[-1]}", note=note, svg=svg, main=True)
 
 
 def scores(found: Result, words: Words, language: str) -> Section:
@@ -92,7 +87,7 @@ def scores(found: Result, words: Words, language: str) -> Section:
          ends(one.low, one.high), str(one.n), str(one.unscored), number(one.plain))
         for one in found.scores
     ]  # fmt: skip
-    return Section(title=words.scores, note=words.scores_note, heads=words.score_heads, rows=tuple(rows))
+    return Section(title=words.scores, note=words.scores_note, heads=words.score_heads, rows=tuple(rows), main=True)
 
 
 def changes(found: Result, words: Words, language: str) -> Section:

@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from persllm.drawing import INK, canvas, drawn
-from persllm.parsing import Settings, parse, read_yaml
-from persllm.sheets import Section, Sheet
+from persllm.parsing import Settings
+from persllm.sheets import Section, Sheet, words_of
+from persllm.sheets.figures import NONE, Figures, counted
 from persllm.timeline.plan import KNOWN, Kind
+from persllm.timeline.questions import Question
 from persllm.timeline.result import Cell, Result
 
 HERE = Path(__file__).parent
@@ -40,41 +42,29 @@ class Words(Settings):
     limits: tuple[str, ...]
 
 
-def words_of(language: str) -> Words:
-    """The words of the page in a language."""
-    file = HERE / "pages" / f"{language}.yaml"
-    return parse(Words, read_yaml(file), str(file))
-
-
 def sheet_of(found: Result, language: str) -> Sheet:
     """The page of a result."""
-    words = words_of(language)
+    words = words_of(Words, HERE, language)
     sections = [
-        Section(title=words.matrix, note=words.matrix_note, svg=matrix(found, words)),
+        Section(title=words.matrix, note=words.matrix_note, svg=matrix(found, words), main=True),
         kinds(found, words),
         questions(found, words),
     ]
     return Sheet(
         title=words.title.format(run=found.run), verdict=verdict(found, words), limits=words.limits, language=language,
+        taker=found.takers[-1],
         sections=tuple(one for one in sections if one.rows or one.svg),
     )  # fmt: skip
 
 
-def figure(found: Result, metric: str, taker: str, kind: str, words: Words) -> str:
-    """A share with its interval, in per cent."""
-    one = next((f for f in found.figures if (f.metric, f.taker, f.group) == (metric, taker, f"family/{kind}")), None)
-    if one is None or one.value is None or one.low is None or one.high is None:
-        return words.none
-    return f"{100 * one.value:.0f} % [{100 * one.low:.0f}, {100 * one.high:.0f}]"
-
-
 def verdict(found: Result, words: Words) -> str:
     """What the last taker knows, and the prompted one and the base beside it."""
+    table = Figures(found.figures)
 
     def said(text: str, taker: str) -> str:
-        known = {kind: figure(found, "knows", taker, kind, words) for kind in KINDS}
-        told = {f"{kind}_told": figure(found, "tells", taker, kind, words) for kind in KINDS}
-        admitted = {f"{kind}_admitted": figure(found, "admits", taker, kind, words) for kind in KINDS}
+        known = {kind: table.share("knows", taker, f"family/{kind}", words.none) for kind in KINDS}
+        told = {f"{kind}_told": table.share("tells", taker, f"family/{kind}", words.none) for kind in KINDS}
+        admitted = {f"{kind}_admitted": table.share("admits", taker, f"family/{kind}", words.none) for kind in KINDS}
         return text.format(taker=taker, **known, **told, **admitted)
 
     last = found.takers[-1]
@@ -84,17 +74,17 @@ def verdict(found: Result, words: Words) -> str:
 
 def kinds(found: Result, words: Words) -> Section:
     """Every kind of probe by taker."""
-    table = {(one.metric, one.taker, one.group): one for one in found.figures}
+    table = Figures(found.figures)
     rows = []
     for taker in reversed(found.takers):
         for kind in KINDS:
-            knows, admits = (table.get((metric, taker, f"family/{kind}")) for metric in ("knows", "admits"))
+            knows, admits = (table.table.get((metric, taker, f"family/{kind}")) for metric in ("knows", "admits"))
             if knows and admits:
                 wanted = words.high if kind in KNOWN else words.low
-                shares = [figure(found, metric, taker, kind, words) for metric in ("knows", "tells", "admits")]
+                shares = [table.share(metric, taker, f"family/{kind}", words.none) for metric in ("knows", "tells", "admits")]
                 counts = (str(knows.n), str(knows.unscored), str(admits.unscored))
                 rows.append((taker, words.kind_names[kind], wanted, counts[0], shares[0], counts[1], *shares[1:], counts[2]))
-    return Section(title=words.kinds, note=words.kinds_note, heads=words.heads, rows=tuple(rows))
+    return Section(title=words.kinds, note=words.kinds_note, heads=words.heads, rows=tuple(rows), main=True)
 
 
 def questions(found: Result, words: Words) -> Section:
@@ -106,7 +96,7 @@ def questions(found: Result, words: Words) -> Section:
     stages = [stage for stage in found.stages if any(stage == key[2] for key in own)]
     texts = sorted(dict.fromkeys((text, changed) for text, changed, _ in own), key=lambda pair: not pair[1])
     rows = [
-        (text, words.changes if changed else words.stays, *(counted(own.get((text, changed, stage))) for stage in stages))
+        (text, words.changes if changed else words.stays, *(met(own.get((text, changed, stage))) for stage in stages))
         for text, changed in texts
     ]
     grid = [[own.get((text, changed, stage)) for stage in stages] for text, changed in texts]
@@ -116,9 +106,9 @@ def questions(found: Result, words: Words) -> Section:
     )  # fmt: skip
 
 
-def counted(one: Any) -> str:
-    """A share as a count."""
-    return "-" if one is None or one.right is None else f"{round(one.right * one.n)}/{one.n}"
+def met(one: Question | None) -> str:
+    """The share of the persons as a count."""
+    return NONE if one is None else counted(one.right, one.n)
 
 
 def shortened(text: str, most: int = 46) -> str:
