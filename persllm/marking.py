@@ -1,7 +1,7 @@
 """How the stages of persons are told to a model: new tokens, tokens that the tokenizer keeps in reserve, or words.
 
 `new` is the paper's way (section 3.3) and resizes the embedding where no spare rows are left. `reserved` takes tokens
-that the makers of the base set aside and never trained, so the shape of the base stays, and with it every adapter. A
+that the makers of the base set aside and never trained, so the shape of the base stays. A
 token's row begins as the mean of the rows of the words that describe its stage. `text` needs neither.
 
 Limits: a reserved token is known by its name (`<|reserved_special_token_7|>`, `<unused7>`, `<|extra_7|>` and the like);
