@@ -4,6 +4,8 @@ The job is a file; a process per device reads it and trains (`persllm.training.p
 `told.jsonl` at every step, any process writes why it failed, and the finished training lies where one process would have
 put it. The children read a pipe from us: they end when we do, however we end.
 
+Machine 0 of several shows in `leading.json` of the run that it is at work, and why it failed; the others end with it.
+
 Limits: all machines see the run folder under the same path. What a launcher prints goes to `launch.log` beside the job.
 """
 
@@ -14,6 +16,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
@@ -22,7 +25,7 @@ from typing import Any
 
 import yaml
 
-from persllm.errors import ConfigError, TrainingError
+from persllm.errors import ConfigError, PersllmError, TrainingError
 from persllm.records import Record
 from persllm.store import Progress, noted, replace_json
 
@@ -35,6 +38,12 @@ PATIENCE = 15.0
 """Seconds that processes get to end before they are killed."""
 JOB, SAMPLES, TOLD, FAILED, LOG = "job.json", "samples.jsonl", "told.jsonl", "failed-{}.json", "launch.log"
 """Files of a launched training; only the log stays when it is finished."""
+LEADING = "leading.json"
+"""Written by machine 0 into the run folder while it is at work there; gone when all went well."""
+BEAT = 10.0
+"""Seconds between two signs of machine 0 that it is at work."""
+SILENCE = 600.0
+"""Seconds without a sign after which other machines give up: so long may machine 0 start later than they."""
 
 
 class Launch(Record):
@@ -80,11 +89,11 @@ def plan(launch: Launch) -> Plan:
         machine_rank=int(tree.get("machine_rank") or 0) if launch.machine_rank is None else launch.machine_rank,
         host=host or str(tree.get("main_process_ip") or ""), port=int(port or tree.get("main_process_port") or 0),
     )  # fmt: skip
-    check(made)
+    check_plan(made)
     return made
 
 
-def check(made: Plan) -> None:
+def check_plan(made: Plan) -> None:
     """ConfigError or TrainingError for a plan that could not work."""
     if made.machines > 1 and not (made.host and made.port):
         raise ConfigError("--launch on several machines needs the place where they meet: --main-address HOST:PORT of machine 0.")
@@ -154,17 +163,100 @@ def run_launched(launch: Launch, folder: Path, job: dict[str, Any], progress: Pr
     take_part(plan(launch), folder, progress)
 
 
+class Sign(Record):
+    """What machine 0 tells the others of itself."""
+
+    id: str = ""
+    """Tells one command from another."""
+    beat: int = 0
+    """Counts on as long as the command is at work."""
+    failed: str = ""
+    """Why it ended, if not well."""
+
+
+def sign_of(run: Path) -> Sign:
+    """The last sign of machine 0 in a run folder; an empty one if there is none."""
+    try:
+        return Sign.model_validate_json((run / LEADING).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return Sign()
+
+
+@contextlib.contextmanager
+def leading(run: Path) -> Iterator[None]:
+    """On machine 0: give a sign every few seconds; at the end none is left, or the reason of a failure."""
+    identity, over = f"{time.time_ns()}", threading.Event()
+
+    def give(beat: int, failed: str = "") -> None:
+        replace_json(run / LEADING, Sign(id=identity, beat=beat, failed=failed).model_dump())
+
+    def beat() -> None:
+        count = 0
+        while not over.wait(BEAT):
+            count += 1
+            with contextlib.suppress(OSError, PersllmError):  # a sign that could not be written is followed by the next one
+                give(count)
+
+    give(0)
+    beats = threading.Thread(target=beat, daemon=True)
+    beats.start()
+    try:
+        yield
+    except BaseException as error:
+        stop(beats, over)
+        with contextlib.suppress(OSError, PersllmError):  # the reason that counts is the one that is raised
+            give(-1, str(error) or type(error).__name__)
+        raise
+    stop(beats, over)
+    (run / LEADING).unlink(missing_ok=True)
+
+
+def stop(thread: threading.Thread, over: threading.Event) -> None:
+    """Let a thread end."""
+    over.set()
+    thread.join()
+
+
+class Listener:
+    """Another machine's ear for machine 0."""
+
+    def __init__(self, run: Path):
+        self.run = run
+        first = sign_of(run)
+        self.earlier = first.id if first.failed else ""
+        """A command that had failed before this machine began to listen: machine 0 is still to start again."""
+        self.last, self.heard = first, time.monotonic()
+
+    def check(self) -> None:
+        """TrainingError if machine 0 failed, or gave no sign for SILENCE seconds."""
+        sign = sign_of(self.run)
+        if sign.failed and sign.id != self.earlier:
+            raise TrainingError(f"{self.run}: machine 0 failed: {sign.failed}")
+        if sign != self.last:
+            self.last, self.heard = sign, time.monotonic()
+        if time.monotonic() - self.heard > SILENCE:
+            before = f" Its last command had failed: {sign.failed}" if sign.failed else ""
+            raise TrainingError(
+                f"{self.run}: no sign of machine 0 for {SILENCE:.0f} s. Look whether its command still runs, on the same run folder, and "
+                f"give both commands again; what is finished is kept.{before}"
+            )
+
+
 def follow(launch: Launch, run: Path, ended: Callable[[], bool], progress: Progress) -> None:
-    """On a machine other than the first: take part in every training of a run that machine 0 begins, until there are no more."""
-    made = plan(launch)
+    """On a machine other than the first: take part in every training of a run that machine 0 begins, until there are no more.
+
+    TrainingError if machine 0 failed or is not heard any more.
+    """
+    made, listener = plan(launch), Listener(run)
     known: set[str] = {""}
     while not ended():
+        listener.check()
         for file in sorted(run.glob(f"*/*/{JOB}")):
             identity = identity_of(file)
             if identity not in known:
                 known.add(identity)
                 noted(progress, file.parent.name)
-                take_part(made, file.parent, progress)
+                take_part(made, file.parent, progress, listener.check)
         time.sleep(POLL)
 
 
@@ -176,14 +268,14 @@ def identity_of(job: Path) -> str:
         return ""
 
 
-def take_part(made: Plan, folder: Path, progress: Progress) -> None:
-    """Start the processes of this machine for the job in a folder, and wait for their end.
+def take_part(made: Plan, folder: Path, progress: Progress, check: Callable[[], None] = lambda: None) -> None:
+    """Start the processes of this machine for the job in a folder, and wait for their end; `check` is asked meanwhile whether to go on.
 
     TrainingError with the reason that a process gave, or with the last words of the launcher.
     """
     log = folder / (f"{made.machine_rank}-{LOG}" if made.machine_rank else LOG)
     with started(command(made, folder / JOB), log, made.kind == CPU) as process:
-        hear(process, folder / TOLD, progress)
+        hear(process, folder / TOLD, progress, check)
     if process.returncode:
         raise TrainingError(why(folder, log, made, process.returncode))
 
@@ -215,7 +307,7 @@ def end(process: subprocess.Popen) -> None:
     process.wait()
 
 
-def hear(process: subprocess.Popen, file: Path, progress: Progress) -> None:
+def hear(process: subprocess.Popen, file: Path, progress: Progress, check: Callable[[], None]) -> None:
     """Pass on what process 0 tells until the launcher ends."""
     read = 0
     while True:
@@ -231,6 +323,7 @@ def hear(process: subprocess.Popen, file: Path, progress: Progress) -> None:
                         progress(told["done"], told["total"])
         if not running:
             return
+        check()
         time.sleep(POLL)
 
 

@@ -66,7 +66,12 @@ def explain(model: type[BaseModel], problem: Any) -> str:
         return f"unknown key {key}; {hint}"
     if problem["type"] == "missing":
         return f"{key} is missing."
-    return f"{key}: {problem['msg']}, found {problem['input']!r}."
+    return f"{key}: {words_of(problem)}, found {problem['input']!r}." if key else f"{words_of(problem)}."
+
+
+def words_of(problem: Any) -> str:
+    """What a validation found wrong; of our own checks without what Pydantic puts before it."""
+    return str(problem["msg"]).removeprefix("Value error, ")
 
 
 def known_keys(model: type[BaseModel], location: list[Any]) -> list[str]:

@@ -23,7 +23,7 @@ from persllm.config import Recipe
 from persllm.construction import Construction
 from persllm.errors import ConfigError, MaterialError, RunError
 from persllm.gold import gold_items
-from persllm.launching import Launch, follow, plan
+from persllm.launching import Launch, follow, leading, plan
 from persllm.privacy import refuse_remote
 from persllm.provenance import logged, write_provenance
 from persllm.records import Conversation, Dropped, Material, Persona, PreferencePair, Question, TestItem, fingerprint
@@ -283,12 +283,13 @@ def run_recipe(
     first, last = step_named(redo), step_named(until)
     run = Run(runs / recipe.name)
     check_before(recipe)
-    if launch and plan(launch).machines > 1 and first:
+    several = bool(launch and plan(launch).machines > 1)
+    if several and first:
         raise ConfigError("--redo goes with one machine: make the step again there with --until, or take another --run NAME.")
     if launch and plan(launch).machine_rank > 0:
         take_part_in(run, launch, last, show)
         return run
-    with run.locked(), logged(run):
+    with run.locked(), logged(run), leading(run.path) if several else contextlib.nullcontext():
         if first:
             for step in STEPS[: STEPS.index(first)]:
                 run.step(step.folder).check(made_with(step, recipe))

@@ -60,6 +60,7 @@ BAD = {
     "new over something": (["new", "ada"], "exists and is not empty"),
     "chat without a run": (["chat", "runs/nobody"], "no run here"),
     "an unknown verb": (["fly"], "No such command"),
+    "an unknown form": (["export", "runs/nobody", "--to", "zip", "--out", "z"], "Invalid value for '--to': 'zip' is not one of"),
 }
 
 

@@ -30,6 +30,12 @@ def test_a_wrong_value_is_shown(tmp_path: Path) -> None:
         read_recipe(recipe(tmp_path, "personas: [ada]\nmode: duo\n"))
 
 
+def test_what_our_own_checks_refuse_is_said_in_their_words(tmp_path: Path) -> None:
+    file = recipe(tmp_path, "personas: [ada]\nevaluation: {takers: [nobody]}\n")
+    with pytest.raises(ConfigError, match=r"toy\.yaml: evaluation\.takers: no taker nobody; there are"):
+        read_recipe(file)
+
+
 def test_a_missing_key_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="personas is missing"):
         read_recipe(recipe(tmp_path, "mode: cast\n"))

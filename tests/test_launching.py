@@ -12,11 +12,14 @@ import pytest
 from killed_training import SHORT
 from launched_training import SETTINGS, TALK
 from safetensors.torch import load_file
+from test_pipeline import command as command_of_run
 from toy_base import build_toy, colour_pairs
 
 from persllm.config import DpoSettings
 from persllm.errors import ConfigError, TrainingError
 from persllm.launching import LOG, Launch, command, follow, plan
+from persllm.statistics import Figure
+from persllm.store import read_records
 from persllm.training import prefer, tune
 from persllm.training.checkpoints import Mark, check_spread, write_mark
 from persllm.training.world import dealt
@@ -166,12 +169,36 @@ def test_a_loss_that_is_no_number_on_one_process_ends_all_with_its_reason(tmp_pa
 
 @pytest.mark.skipif(not os.environ.get("PERSLLM_LAUNCH"), reason="minutes on two cores: make check-launch")
 def test_the_command_that_starts_accelerate_works(tmp_path: Path) -> None:
-    """The launcher of the GPUs, with TRL's configuration; where there is none its processes find the CPU. It computes in bfloat16."""
+    """The launcher of the GPUs, with TRL's configuration, which names bf16; without a GPU its processes find the CPU and compute as the recipe says."""
     base = build_toy(tmp_path / "toy")
     tune(base, TALK, SETTINGS, tmp_path / "sft", 1, 1, launch=Launch(config="multi_gpu", processes=2))
     tune(base, TALK, SETTINGS, tmp_path / "alone", 1, 1)
     together, alone = (load_file(place / "model" / "model.safetensors") for place in (tmp_path / "sft", tmp_path / "alone"))
-    assert max((alone[name] - together[name]).abs().max() for name in alone) < 1e-3
+    assert max((alone[name] - together[name]).abs().max() for name in alone) < 1e-6
+
+
+@pytest.mark.skipif(not os.environ.get("PERSLLM_LAUNCH"), reason="minutes on two cores: make check-launch")
+def test_a_whole_run_on_two_processes_ends_as_one_on_one(tmp_path: Path) -> None:
+    """From the recipe of `persllm new`, cut small, to the report."""
+    environment = {**os.environ, "PERSLLM_CACHE": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"}
+    subprocess.run([sys.executable, "-m", "persllm.cli", "new", "hanne"], check=True, cwd=tmp_path, capture_output=True)
+    for runs, launch in (("alone", []), ("together", ["--launch", "cpu", "--processes", "2"])):
+        words = command_of_run(tmp_path / "hanne", runs, *launch)
+        done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    alone, together = (tmp_path / runs / "hanne" for runs in ("alone", "together"))
+    for phase in ("5-sft", "7-dpo"):
+        assert [(run / phase / "hanne" / LOG).is_file() for run in (alone, together)] == [False, True]
+        one, two = (load_file(run / phase / "hanne" / "model" / "model.safetensors") for run in (alone, together))
+        apart = max((one[name] - two[name]).abs().max() for name in one)
+        print(f"{phase}: weights differ by at most {apart:.1e}")
+        assert apart < 1e-5
+    one, two = (read_records(run / "8-evaluation" / "figures.jsonl", Figure) for run in (alone, together))
+    assert len(one) > 20
+    print(f"{len(one)} figures, {sum(a != b for a, b in zip(one, two, strict=True))} of them not alike to the last digit")
+    for a, b in zip(one, two, strict=True):
+        assert (a.metric, a.taker, a.group, a.n, a.unscored) == (b.metric, b.taker, b.group, b.n, b.unscored)
+        assert (a.value, a.low, a.high) == pytest.approx((b.value, b.low, b.high), abs=1e-3)
 
 
 def ended_within(seconds: float, word: str) -> bool:

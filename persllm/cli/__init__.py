@@ -97,5 +97,5 @@ def fail(error: BaseException) -> NoReturn:
     shown = getattr(error, "format_message", None)
     if shown is None:
         raise error
-    print(f"persllm: {shown()}", file=sys.stderr)
+    print(f"persllm: {shown().replace('Value error, ', '')}", file=sys.stderr)  # Typer names Pydantic's kind of error
     raise SystemExit(2) from None

@@ -5,6 +5,7 @@ from typing import Any
 from persllm.errors import ConfigError, PersllmError
 from persllm.listening.guard import Guard
 from persllm.listening.refusals import Limits, Refused, error_body
+from persllm.parsing import words_of
 
 
 def make_app(
@@ -39,5 +40,5 @@ def make_app(
 
 def told(errors: Any) -> str:
     """What is wrong with a request, in one line, without repeating what was sent."""
-    lines = [f"{'.'.join(str(part) for part in error['loc'] if part != 'body') or 'body'}: {error['msg']}" for error in errors]
+    lines = [f"{'.'.join(str(part) for part in error['loc'] if part != 'body') or 'body'}: {words_of(error)}" for error in errors]
     return "; ".join(lines[:5])

@@ -9,13 +9,17 @@ import sys
 import threading
 from pathlib import Path
 
-from persllm.config import DpoSettings, SftSettings
+from persllm.config import DpoSettings, SftSettings, TrainingSettings
 from persllm.errors import PersllmError
 from persllm.launching import FAILED, SAMPLES, TOLD
 from persllm.records import Conversation, PreferencePair
 from persllm.store import read_records, replace_json, silent
 from persllm.training import prefer, tune
+from persllm.training.adapters import precision_of
 from persllm.training.world import rank
+
+MIXED = "ACCELERATE_MIXED_PRECISION"
+"""The variable by which a launcher tells Transformers in what to compute."""
 
 
 class Teller:
@@ -45,16 +49,23 @@ def end_with_parent() -> None:
     threading.Thread(target=wait, daemon=True).start()
 
 
+def compute_as_set(settings: TrainingSettings) -> None:
+    """The precision of the recipe in place of that in the launcher's configuration; under `auto` its fp16 and fp8, which no recipe knows, stay."""
+    if settings.precision != "auto" or os.environ.get(MIXED, "") not in ("fp16", "fp8"):
+        os.environ[MIXED] = "bf16" if precision_of(settings) == "mixed" else "no"
+
+
 def work(file: Path) -> None:
     """Train what the job says, in its folder."""
     job = json.loads(file.read_text(encoding="utf-8"))
     progress = Teller(file.with_name(TOLD)) if rank() == 0 else silent
     start, samples, how = Path(job["start"]), file.with_name(SAMPLES), (job["seed"], job["threads"], progress)
-    if job["phase"] == "sft":
-        tune(start, read_records(samples, Conversation), SftSettings.model_validate(job["settings"]), file.parent, *how)
+    settings = (SftSettings if job["phase"] == "sft" else DpoSettings).model_validate(job["settings"])
+    compute_as_set(settings)
+    if isinstance(settings, SftSettings):
+        tune(start, read_records(samples, Conversation), settings, file.parent, *how)
     else:
-        pairs = read_records(samples, PreferencePair)
-        prefer(Path(job["base"]), start, pairs, DpoSettings.model_validate(job["settings"]), file.parent, *how)
+        prefer(Path(job["base"]), start, read_records(samples, PreferencePair), settings, file.parent, *how)
 
 
 def main() -> None:
