@@ -181,11 +181,7 @@ class Constructor:
 
     def about_span(self, material: Material, stage: Stage, fact: Fact, span: Span, group: str) -> list[Question]:
         """The sentence with a gap, asked for."""
-        gap = {"name": self.words.gap_name, "thing": self.words.gap_name, "number": self.words.gap}.get(span.kind, "")
-        start = self.tools.before_gap(fact.sentence, span) if not gap else span.start
-        rest = fact.sentence[:start].rstrip() + (f" {gap} " if gap else " ") + fact.sentence[span.end :].lstrip()
-        clause = self.tools.second_person(self.tools.tidy(rest))
-        forms: Forms = self.words.name if span.kind == "thing" else getattr(self.words, span.kind)
+        clause, forms = self.facts.gapped(fact.sentence, span, self.words)
         confusion = self.facts.swap(fact.sentence, span, "confusion") or ""
         return [
             self.question(

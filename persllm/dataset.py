@@ -3,24 +3,23 @@
 Two questions are kept apart. `recall`: new wordings about materials that were trained on. `generalisation`:
 materials that were held out whole, one fifth, spread over kinds and stages. No test question is as similar as
 `near_duplicate` to a training question of the same person and stage. General conversations are split by the
-hash of their content, the same way for every run.
+hash of their content, the same way for every run. The sets `stage`, `paraphrase` and `past` are raised by `test_sets`.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
+from persllm import test_sets
 from persllm.canaries import Canary, canaries
 from persllm.checks import Checker
 from persllm.config import MixtureSettings
-from persllm.embedding import Vectors, near_any, near_duplicates, overlap
+from persllm.embedding import MOST_OVERLAP, Vectors, near_any, near_duplicates, overlap
 from persllm.general import is_held_out
 from persllm.languages import language
 from persllm.materials import held_out_materials
 from persllm.mixture import Measure, mix
 from persllm.records import Candidate, Conversation, Dropped, Material, Persona, Record, TestItem, fingerprint
 
-MOST_OVERLAP = 0.6
-"""An answer that shares more of its words than this with the reference is no wrong answer."""
 QUESTIONS = ("question", "opinion")
 
 
@@ -46,7 +45,8 @@ def make_dataset(
     `measure` counts tokens, for a mixture by tokens; without one they are estimated.
     """
     held = held_out_materials(materials, mixture.held_out_materials)
-    sound, dropped = reject(conversations, checker or Checker(personas, materials))
+    checker = checker or Checker(personas, materials)
+    sound, dropped = reject(conversations, checker)
     trained = [c for c in sound if not c.held_out and not held & set(c.evidence)]
     asked = [
         c
@@ -55,11 +55,15 @@ def make_dataset(
     ]
     trained, more = without_near_duplicates(trained, mixture.near_duplicate)
     asked, leaks = without_leaks(asked, trained, mixture.near_duplicate)
+    drafts, unfit = test_sets.raised(personas, materials, held, asked)
+    passed, faulty = checker.knowing(draft.question for draft in drafts).sort(draft.conversation for draft in drafts)
+    passed, near = without_leaks(passed, trained, mixture.near_duplicate)
     learnt = [c for c in trained if c.kind not in mixture.left_out]
     general_train = [c for c in general if c.persona or not is_held_out(c)]
     general_test = [c for c in general if not c.persona and is_held_out(c)]
     items = [
         *test_items(asked, trained, personas, held, mixture.test_items_per_set, seed, {c.form for c in learnt if c.kind == "induction"}),
+        *test_sets.items(drafts, {c.identity for c in passed}, mixture.test_items_per_set, seed),
         *general_items(general_test, mixture.test_items_per_set),
     ]
     planted = canaries(personas, mixture.canaries, seed)
@@ -67,7 +71,7 @@ def make_dataset(
         conversations=tuple(learnt),
         train=tuple(mix([*learnt, *(canary.conversation for canary in planted)], general_train, mixture, seed, measure)),
         test=tuple(items),
-        dropped=(*dropped, *more, *leaks),
+        dropped=(*dropped, *more, *leaks, *unfit, *faulty, *near),
         canaries=tuple(planted),
     )
 

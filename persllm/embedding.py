@@ -18,6 +18,8 @@ from typing import Any
 
 import numpy as np
 
+MOST_OVERLAP = 0.6
+"""An answer that shares more of its words than this with the right one is no wrong answer."""
 BLOCK = 512
 PAIRS = 200_000
 """Candidates that are compared in full at once."""

@@ -12,6 +12,7 @@ from functools import cached_property
 
 from persllm.languages import Span, Who, language
 from persllm.records import Dropped, Material, Persona, fingerprint
+from persllm.wordings import Forms, Wordings
 
 
 def pick(options: Sequence, *key: object):
@@ -91,6 +92,14 @@ class Facts:
         text = pick(options, sentence, span.text, *key)
         text = text[:1].upper() + text[1:] if span.start == 0 else text
         return sentence[: span.start] + text + sentence[span.end :]
+
+    def gapped(self, sentence: str, span: Span, words: Wordings) -> tuple[str, Forms]:
+        """The sentence with a gap for one of its spans, as it is said to the person, and the wordings that ask for what is missing."""
+        gap = {"name": words.gap_name, "thing": words.gap_name, "number": words.gap}.get(span.kind, "")
+        start = self.tools.before_gap(sentence, span) if not gap else span.start
+        rest = sentence[:start].rstrip() + (f" {gap} " if gap else " ") + sentence[span.end :].lstrip()
+        forms: Forms = words.name if span.kind == "thing" else getattr(words, span.kind)
+        return self.tools.second_person(self.tools.tidy(rest)), forms
 
 
 def same_shape(text: str, other: str) -> bool:

@@ -15,8 +15,8 @@ from itertools import zip_longest
 from typing import Any
 
 from persllm.config import DpoSettings, Recipe
-from persllm.dataset import MOST_OVERLAP, QUESTIONS
-from persllm.embedding import overlap
+from persllm.dataset import QUESTIONS
+from persllm.embedding import MOST_OVERLAP, overlap
 from persllm.languages import language
 from persllm.records import Contrast, Conversation, Dropped, Message, Persona, Record, Request, Sampling, fingerprint
 from persllm.store import Outcome, Progress, Run, StepFolder, silent

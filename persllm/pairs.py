@@ -15,8 +15,8 @@ from functools import partial
 from typing import Any
 
 from persllm.config import DpoSettings
-from persllm.dataset import MOST_OVERLAP, Rivals
-from persllm.embedding import overlap
+from persllm.dataset import Rivals
+from persllm.embedding import MOST_OVERLAP, overlap
 from persllm.languages import language
 from persllm.negatives import KNOWN_WRONG, SAMPLED, TUNED, UNTRAINED, Answers, suits
 from persllm.records import Contrast, Conversation, Dropped, Message, Persona, PreferencePair, fingerprint

@@ -81,7 +81,7 @@ def test_the_mixture_repeats_and_keeps_the_share_of_analyses(made) -> None:
 
 def test_every_test_set_is_there_with_wrong_answers(made) -> None:
     sets = {i.set for i in made.test}
-    assert sets == {"recall", "generalisation", "induction", "control", "future", "general"}
+    assert sets == {"recall", "generalisation", "induction", "control", "future", "stage", "paraphrase", "past", "general"}
     assert all(i.candidates for i in made.test if i.set in ("induction", "control", "future"))
     assert all(c.text != i.reference for i in made.test for c in i.candidates)
     assert {i.family for i in made.test if i.set == "induction" and not i.trained_family} >= {"authority", "pressure", "you_are_an_ai"}

@@ -213,7 +213,7 @@ def test_the_examination_of_a_run_takes_gold_and_keeps_to_its_size(tmp_path: Pat
     facts = evaluation.evaluate(recipe, run, PERSONAS, items(), conversations(), step, lambda *now: done.append(now), opener)
     assert facts["takers"] == ["base", "prompted", "sft"]
     asked = step.records(TestItem, "test.jsonl")
-    assert [i.set for i in asked] == ["shared", "induction", "control", "future", "paraphrase", "general", *["attitude"] * 4]
+    assert [i.set for i in asked] == ["shared", "induction", "control", "future", "general", *["attitude"] * 4]
     assert opened == [str(run.path / "0-base" / "model"), str(run.path / "5-sft" / "cast" / "model")]
     assert done[0][0] == 0
     assert done[-1][0] == done[-1][1]

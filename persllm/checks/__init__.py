@@ -9,6 +9,7 @@ Limits: rules see names, numbers, dates, stock phrases and wordings, not meaning
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 
 from persllm.checks.case import Case, Check
 from persllm.checks.copying import copied
@@ -50,11 +51,14 @@ class Checker:
     ):
         self.settings = settings or ChecksSettings()
         self.library = Library(personas, materials)
-        self.questions: Mapping[object, Question] = {
-            key: one for one in questions for key in (one.identity, (one.persona, one.stage, one.text))
-        }
-        """By identity, and by what is asked: records of an older version have other identities."""
+        self.questions = noted(questions)
         self.checks = [check for check in CHECKS if check.name not in self.settings.off]
+
+    def knowing(self, questions: Iterable[Question]) -> "Checker":
+        """The same checks with other questions: the materials are not read again."""
+        other = copy(self)
+        other.questions = noted(questions)
+        return other
 
     def case(self, conversation: Conversation) -> Case:
         """A conversation with what is needed to judge it."""
@@ -89,6 +93,11 @@ class Checker:
             else:
                 sound.append(conversation)
         return sound, dropped
+
+
+def noted(questions: Iterable[Question]) -> Mapping[object, Question]:
+    """Questions by identity, and by what is asked: records of an older version have other identities."""
+    return {key: one for one in questions for key in (one.identity, (one.persona, one.stage, one.text))}
 
 
 def counts(dropped: Iterable[Dropped]) -> dict[str, int]:

@@ -166,8 +166,8 @@ class Raising:
         return [Question(kind=call.kind, text=entry.text.strip(), group=group, held_out=held, **shared)]
 
     def crossed(self, question: Question) -> Iterable[Question]:
-        """The same question, put to the person at the other stages: pairs of truly one question come of it."""
-        if question.kind not in ("question", "opinion") or question.held_out or question.material in self.scene.held_out:
+        """The same question, put to the person at the other stages: pairs, and questions of the test set `stage`, come of it."""
+        if question.kind not in ("question", "opinion") or question.material in self.scene.held_out:
             return
         if chance(question.group, "cross") < self.scene.settings.cross_stage:
             for stage in self.scene.persona.stages:

@@ -15,7 +15,6 @@ Limits: one model in memory at a time; the items are those of the dataset step a
 """
 
 import shutil
-from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -33,6 +32,7 @@ from persllm.records import Answer, Conversation, Material, Persona, TestItem
 from persllm.statistics import differences, figures, relative_changes
 from persllm.store import Progress, Run, StepFolder, read_records, replace_json, silent
 from persllm.takers import Opener, Taker, opener_of, takers_of
+from persllm.test_sets import first_of_each_set
 from persllm.weights import weights_below
 
 PAIRS = (
@@ -73,17 +73,6 @@ def guard_with(
 ) -> Callable[[ChatModel, str], ChatModel]:
     """Puts masks before a model at an address, if personal data may not reach it; their table stands in `folder`."""
     return lambda model, url: guarded(model, recipe.privacy, [url], folder, personas, materials)
-
-
-def first_of_each_set(items: Sequence[TestItem], most: int) -> list[TestItem]:
-    """The first items of every test set; the dataset step has spread them over persons, stages and forms already."""
-    counts: Counter[str] = Counter()
-    kept = []
-    for item in items:
-        counts[item.set] += 1
-        if counts[item.set] <= most:
-            kept.append(item)
-    return kept
 
 
 # Answering -----------------------------------------------------------------------------------------------

@@ -23,12 +23,12 @@ from typing import Any
 import persllm
 from persllm.config import DpoSettings, Recipe
 from persllm.errors import RunError, TrainingError
-from persllm.evaluation import first_of_each_set
 from persllm.improve.exam import compare, examine
 from persllm.improve.lesson import Lesson, lesson_of
 from persllm.records import Dropped, Persona, Record, TestItem, fingerprint
 from persllm.store import Progress, Run, StepFolder, now, read_records, replace_json, silent
 from persllm.takers import MANNERS, Opener, open_local, players
+from persllm.test_sets import first_of_each_set
 from persllm.versions import Version, current_number, folder_of, lineage, make_current, training_of, version_file, versions_of
 from persllm.weights import weights_below
 

@@ -305,6 +305,11 @@ def question_like(title: str) -> bool:
     return topic(title).split(" ")[0] in {"how", "what", "why", "where", "when", "who"}
 
 
+def nameable(topic: str) -> bool:
+    """Whether a heading can stand where a name can: `at the foundry wall` cannot."""
+    return not re.match(r"(?:at|on|in|to|from|before|after|under|over|behind|with|without|by|into)\b", topic, re.IGNORECASE)
+
+
 def join(*parts: str) -> str:
     """Sentences put one after the other."""
     return " ".join(part for part in parts if part)

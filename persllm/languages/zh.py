@@ -241,6 +241,11 @@ def question_like(title: str) -> bool:
     return bool(re.match("怎么|怎样|如何|为什么|为何|什么|哪|谁|何时|是否", topic(title)))
 
 
+def nameable(topic: str) -> bool:
+    """Whether a heading can stand where a name can: `在渡口` cannot."""
+    return not re.match("[在到从]", topic)
+
+
 def join(*parts: str) -> str:
     """Sentences put one after the other, without a blank."""
     return "".join(part for part in parts if part)

@@ -15,7 +15,7 @@ from persllm.metrics.fidelity import closeness
 from persllm.records import Message, TestItem
 
 SETS = ("attitude", "shared", "paraphrase")
-"""Test sets that ask for opinions, the first ones preferred."""
+"""Test sets that ask for opinions where they are hand-written, the first ones preferred."""
 QUESTIONS = 3
 """Questions for each seat."""
 Asked = tuple[Meeting, int, TestItem]
@@ -42,12 +42,14 @@ def opinion_marks(meetings: Sequence[Meeting], grounds: Grounds) -> list[Mark]:
 
 
 def questions_to(seat: Seat, ground: Ground) -> list[TestItem]:
-    """The questions to a seat: by sets, hand-written ones first, one of each group."""
+    """The hand-written questions to a seat: by sets, one of each group."""
     step = ground.run.step("8-evaluation")
     file = step.path / "test.jsonl"
     items = step.records(TestItem, "test.jsonl") if file.is_file() else []
-    own = [item for item in items if (item.persona, item.stage) == (seat.persona, seat.stage) and item.set in SETS and item.reference]
-    own.sort(key=lambda item: (SETS.index(item.set), item.origin != "gold"))
+    own = [
+        item for item in items if (item.persona, item.stage) == (seat.persona, seat.stage) and item.set in SETS and item.origin == "gold"
+    ]
+    own.sort(key=lambda item: SETS.index(item.set))
     return list({item.group or item.id: item for item in reversed(own)}.values())[::-1][:QUESTIONS]
 
 
