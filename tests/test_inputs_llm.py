@@ -168,8 +168,9 @@ def test_one_question_is_answered_at_both_stages_and_makes_the_first_pairs() -> 
     chosen = settings(questions_per_material=3, cross_stage=1.0, follow_up=0, kinds=KindShares(future=0))
     found, _ = raise_all(chosen)
     crossed = [q for q in found if q.raised_at]
-    plain = [q for q in found if q.kind in ("question", "opinion") and not q.held_out and not q.raised_at]
+    plain = [q for q in found if q.kind in ("question", "opinion") and not q.raised_at]
     assert len(crossed) == len(plain)
+    assert {q.held_out for q in crossed} == {True, False}, "those of the test sets too, for the set stage"
     assert {(q.stage, q.raised_at) for q in crossed} == {("late", "early"), ("early", "late")}
     made, _ = answer(found, chosen)
     assert not [c for c in made if c.stage == "early" and FIRE.identity in c.evidence]
@@ -182,16 +183,21 @@ def test_one_question_is_answered_at_both_stages_and_makes_the_first_pairs() -> 
         assert chosen_from.stage != rejected_from.stage
 
 
-def test_questions_of_the_test_sets_never_cross() -> None:
+def test_questions_about_held_out_materials_never_cross_and_those_of_the_test_sets_are_the_set_stage() -> None:
     chosen = settings(questions_per_material=3, cross_stage=1.0)
     with FakeServer(answer=plausible) as server:
         api = chosen.api.model_copy(update={"url": server.url})
         made = LlmConstructor(ADA, MATERIALS, chosen, ApiModel(api), held_out={BELL.identity})
         found = [q for _, (questions, _) in made.raise_questions(MATERIALS) for q in questions]
-    assert not [q for q in found if q.raised_at and (q.material == BELL.identity or q.held_out)]
+    assert not [q for q in found if q.raised_at and q.material == BELL.identity]
     conversations, _ = answer(found, chosen, held_out=(BELL.identity,))
     split = make_dataset(conversations, MATERIALS, [ADA], [], MixtureSettings(), 0)
     assert {item.set for item in split.test} >= {"recall", "induction"}
+    assert not {c.question for c in split.conversations} & {q.identity for q in found if q.held_out}
+    asked = {(q.stage, q.text) for q in found if q.held_out and q.kind in ("question", "opinion")}
+    twins = [item for item in split.test if item.set == "stage" and (item.stage, item.messages[0].content) in asked]
+    assert {item.stage for item in twins} == {"early", "late"}
+    assert all(item.changed and item.candidates[0].kind == "other_stage" for item in twins)
 
 
 # Examples ------------------------------------------------------------------------------------------------
