@@ -8,6 +8,7 @@ from pathlib import Path
 from killed_training import SHORT
 from toy_base import colour_talk
 
+from persllm import launching
 from persllm.config import SftSettings
 from persllm.launching import Launch
 from persllm.training import tune
@@ -24,4 +25,5 @@ if __name__ == "__main__":
         if done >= kill_at:
             os.kill(os.getpid(), signal.SIGKILL)
 
+    launching.POLL = 0.01  # a step of the toy takes less than the usual time between two looks
     tune(base, TALK, SETTINGS, out, seed=1, threads=1, progress=watch, launch=Launch(config="cpu"))
