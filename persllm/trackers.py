@@ -55,3 +55,24 @@ def tensorboard_beside(folder: Path) -> Iterator[None]:
     finally:
         if given is None:
             del os.environ[TENSORBOARD]
+
+
+@contextlib.contextmanager
+def own_run(settings: TrainingSettings) -> Iterator[None]:
+    """A training that is a run of its own in W&B, which would go on into the next one, and that shows W&B nothing of the console.
+
+    A run that was open before is the user's, and stays open.
+    """
+    if "wandb" not in settings.report_to:
+        yield
+        return
+    os.environ.setdefault("WANDB_PROJECT", PROJECT)
+    os.environ.setdefault("WANDB_CONSOLE", "off")
+    import wandb
+
+    ours = wandb.run is None
+    try:
+        yield
+    finally:
+        if ours:
+            wandb.finish()

@@ -1,9 +1,11 @@
 """Train a model with drawn weights and print the facts of the training; a script for test_footprint.
 
-Usage: memory_of_training.py PHASE ADAPTER WIDTH LAYERS VOCABULARY BATCH LENGTH FOLDER
+Usage: memory_of_training.py PHASE ADAPTER WIDTH LAYERS VOCABULARY BATCH LENGTH FOLDER; with ROOM=GB in the environment
+as if the machine had no more.
 """
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -11,7 +13,8 @@ import torch
 from toy_base import ADA, said
 from transformers import LlamaConfig, LlamaForCausalLM
 
-import persllm.training.trainers  # noqa: F401
+import persllm.training.footprint
+import persllm.training.trainers
 from persllm.base import prepare_base
 from persllm.config import BaseSettings, DpoSettings, SftSettings
 from persllm.records import Message, PreferencePair
@@ -59,4 +62,6 @@ def main(phase: str, adapter: str, width: int, layers: int, vocabulary: int, bat
 
 
 if __name__ == "__main__":
+    if os.environ.get("ROOM"):
+        persllm.training.footprint.room = lambda: float(os.environ["ROOM"])
     main(sys.argv[1], sys.argv[2], *map(int, sys.argv[3:8]), Path(sys.argv[8]))

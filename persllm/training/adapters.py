@@ -101,15 +101,15 @@ class Trainable:
         """The base before it is trained, as it is held."""
         return LocalModel(self.model if self.settings.adapter == "qlora" else self.model.to(device()), self.tokenizer)
 
-    def footprint(self, load: Any) -> float:
-        """GB that a training takes whose heaviest batch is this load: of the GPU, else of main memory. The peak is measured from here on."""
+    def footprint(self, load: Any) -> Any:
+        """What a training takes whose heaviest batch is this load. The peak is measured from here on."""
         from persllm.training.footprint import footprint, forget_peak, resident
 
-        on_gpu = torch.cuda.is_available()
         tokens = len(tokens_of(self.tokenizer.chat_template))
-        found = footprint(load_config(str(self.folder)), self.settings, load, tokens, start=0.0 if on_gpu else resident())
+        start = 0.0 if torch.cuda.is_available() else resident()
+        found = footprint(load_config(str(self.folder)), self.settings, load, tokens, start)
         forget_peak()
-        return found.training if on_gpu else found.peak
+        return found
 
     def adapter(self) -> Any:
         """The LoRA on all linear layers, with the rows of the control tokens; None if all weights are trained."""

@@ -2,12 +2,14 @@
 
 One step is gone through with tensors that have a shape and no content (PyTorch's fake tensors), on the very
 architecture, adapter and head that will be trained, while the bytes alive are counted: so activations, gradients
-and the matrices that PEFT copies for rows of tokens are counted, not estimated. Weights and the two moments of AdamW are added.
+and the matrices that PEFT copies for rows of tokens are counted, not estimated. Weights and the two moments of AdamW are added. Only
+what malloc leaves in holes between tensors, in main memory, is a share that was measured.
 
 Limits: one device; a GPU's allocator and kernels of its own (FlashAttention, TRL's tiled head) take less than what is
 foreseen here; other optimizers than AdamW are not known.
 """
 
+import ctypes
 import os
 import resource
 import weakref
@@ -27,6 +29,11 @@ from persllm.training.adapters import held_in, lora, precision_of
 DEEP = 16
 """Models of more layers are gone through with half of this and with this many, and the rest is extended from there."""
 GB = 1e9
+HOLES = 0.6
+"""Holes that glibc's malloc leaves between tensors in main memory, as a share of what comes and goes: 0.4 to 1.3 where it was
+measured (docs/training.md). A freed tensor's place is seldom taken by the next one of its size, since tensors are asked for aligned."""
+MMAP_THRESHOLD, AT_ONCE = -3, 1 << 18
+"""A setting of malloc, and its value: bytes from which on memory goes back to the system when it is freed."""
 
 
 class Load(Record):
@@ -60,9 +67,14 @@ class Footprint(Record):
         return self.start + self.weights + self.optimizer + self.working
 
     @property
+    def least(self) -> float:
+        """The most there is at one time in main memory if what is freed goes back at once."""
+        return max(self.start + self.loading, self.training)
+
+    @property
     def peak(self) -> float:
         """The most there is at one time where main memory is what it trains in."""
-        return max(self.start + self.loading, self.training)
+        return max(self.start + self.loading, self.training + HOLES * self.working)
 
 
 class Living(TorchDispatchMode):
@@ -203,6 +215,24 @@ def heaviest(samples: Sequence[Sequence[tuple[int, int]]], batch: int) -> Load:
 
 
 # What there is, and what is taken ------------------------------------------------------------------------
+
+
+def needed(found: Footprint, there: float) -> float:
+    """GB that a training takes here, of so many. In main memory that is too small, malloc is told to leave no holes: slower, but less."""
+    if torch.cuda.is_available():
+        return found.training
+    return found.least if found.peak > there and give_back_at_once() else found.peak
+
+
+def give_back_at_once() -> bool:
+    """Let malloc give back to the system what a freed tensor took, from now on in this process; False if it is not glibc's.
+
+    Every tensor is then paged in anew: measured, a step took half as much processor time again.
+    """
+    try:
+        return ctypes.CDLL(None).mallopt(MMAP_THRESHOLD, AT_ONCE) == 1
+    except (AttributeError, OSError):
+        return False
 
 
 def resident() -> float:

@@ -15,7 +15,7 @@ from persllm.errors import TrainingError
 from persllm.launching import JOB, LOG, SAMPLES, TOLD, Launch, run_launched
 from persllm.records import Conversation, Dropped, PreferencePair
 from persllm.store import Progress, noted, replace_json, replace_records, replace_text
-from persllm.trackers import tensorboard_beside
+from persllm.trackers import own_run, tensorboard_beside
 from persllm.training import checkpoints
 from persllm.training.adapters import Trainable
 from persllm.training.arguments import training_arguments
@@ -83,13 +83,14 @@ class Job:
 
     def foresee(self, base: Trainable, rows: Sequence[Row]) -> None:
         """Forecast the memory before the base is loaded; TrainingError if there is clearly not so much, a line in the log if there may not be."""
-        from persllm.training.footprint import heaviest, room, scored_lengths
+        from persllm.training.footprint import heaviest, needed, room, scored_lengths
 
         at_once = dealt(self.settings.batch, self.settings.micro_batch, base.phase)[0]
         load = heaviest([scored_lengths(row) for row in rows], at_once)
         if isinstance(self.settings, DpoSettings) and self.settings.method != "dpo":  # TRL's trainers score every position there
             load = load.model_copy(update={"answers": load.rows * load.length})
-        need, there = base.footprint(load), room()
+        there = room()
+        need = needed(base.footprint(load), there)
         self.memory = {"memory_foreseen_mb": round(need * 1000)}
         said = (
             f"{base.phase}: about {need:.1f} GB are needed ({load.rows} sequences of up to {load.length} tokens at once), and there are {there:.1f}. "
@@ -109,7 +110,7 @@ class Job:
         guard = Guard(self.settings.most_fall if isinstance(self.settings, DpoSettings) else 0.0)
         trainer.add_callback(guard)
         start = self.last_checkpoint(trainer.accelerator, progress)
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), own_run(self.settings):
             warnings.filterwarnings("ignore", category=FutureWarning)
             trainer.train(resume_from_checkpoint=start)
         history = trainer.state.log_history
