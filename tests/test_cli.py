@@ -36,6 +36,12 @@ def test_help_starts_in_well_under_half_a_second(tmp_path: Path) -> None:
     assert statistics.median(times) < max(0.5, 2.5 * statistics.median(bare))
 
 
+def test_the_package_itself_is_the_command(tmp_path: Path) -> None:
+    run = subprocess.run([sys.executable, "-m", "persllm", "show", "nothing"], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert run.returncode == 2
+    assert run.stderr.startswith("persllm: "), run.stderr
+
+
 def test_new_check_and_a_dry_run(tmp_path: Path) -> None:
     made = persllm("new", "ada", cwd=tmp_path)
     assert made.returncode == 0

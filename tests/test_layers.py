@@ -27,6 +27,7 @@ show ablation improve outlook forgetting exporting
 published comparison registry
 release
 cli
+__main__
 """
 """From the bottom to the top, one layer a line."""
 FREE_BELOW = "construct_extractive"
