@@ -71,6 +71,16 @@ def four_bits(held: torch.dtype) -> Any:
     return BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=held)
 
 
+def never_repacked(model: Any) -> Any:
+    """The model, whose 4-bit layers keep one form. On processors with bfloat16 arithmetic bitsandbytes would repack a layer when it is first
+    read without gradients, as the reference of DPO is: some shapes it refuses, and the reference would be rounded otherwise than what is trained.
+    """
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
+    return model
+
+
 class Trainable:
     """A base on its way to be trained; it is loaded when it is first asked for, and the tokenizer alone before."""
 
@@ -94,7 +104,7 @@ class Trainable:
         """The model of a folder, held as the settings say."""
         held = held_in(self.settings)
         if self.settings.adapter == "qlora":
-            return load_model(str(folder), held, quantization_config=four_bits(held), device_map={"": device()})
+            return never_repacked(load_model(str(folder), held, quantization_config=four_bits(held), device_map={"": device()}))
         return load_model(str(folder), held)
 
     def speaking(self) -> LocalModel:
