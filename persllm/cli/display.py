@@ -8,6 +8,8 @@ from pathlib import Path
 
 LINE_EVERY = 60.0
 """Seconds between two lines of progress where there is no terminal for a bar, as in the log of a cluster."""
+ENOUGH = 0.02
+"""Share of the work after which the time left is told: what comes first also loads the model."""
 
 
 def say_where_text_goes(recipe, local_only: bool = False) -> None:
@@ -54,8 +56,9 @@ class Bar:
         now = time.monotonic()
         if self.bars.disable and done and now - self.told >= LINE_EVERY:
             self.told = now
-            left = (now - self.begun) * (total - done) / done / 60
-            print(f"{self.title}: {done} of {total}{self.words}, about {left:.0f} min left", file=sys.stderr, flush=True)
+            known = done >= ENOUGH * total
+            left = f", about {(now - self.begun) * (total - done) / done / 60:.0f} min left" if known else ""
+            print(f"{self.title}: {done} of {total}{self.words}{left}", file=sys.stderr, flush=True)
 
     def note(self, note: str) -> None:
         """Words behind the title."""
