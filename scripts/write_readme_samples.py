@@ -1,4 +1,4 @@
-"""Put what a finished run printed and measured into both READMEs: `python scripts/write_readme_samples.py runs/demo`.
+"""Put what a finished run printed and measured into both READMEs and docs/results.md: `python scripts/write_readme_samples.py runs/demo`.
 
 Whatever stands between `<!-- run:NAME -->` and `<!-- end -->` is replaced by the sample of that name. Nothing is
 chosen or rounded by hand: the exchanges are those of the report, the figures are its figures. Limits: answers are
@@ -20,7 +20,10 @@ from persllm.statistics import Figure
 from persllm.store import Run
 
 ROOT = Path(__file__).parent.parent
-PAGES = {"en": ROOT / "README.md", "zh": ROOT / "README.zh.md"}
+PAGES = {ROOT / "README.md": "en", ROOT / "README.zh.md": "zh", ROOT / "docs" / "results.md": "en"}
+"""Page -> its language."""
+SECTIONS = {"goals": "Goals", "takers": "All takers", "distinction": "Distinction (BLEU)"}
+"""Name of a place -> section of the run's `report.md` that stands there, tables only."""
 PLACE = re.compile(r"(<!-- run:(\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 ROWS = {
@@ -80,7 +83,15 @@ def samples(run: Run, code: str) -> dict[str, str]:
         "measured": measured(run, report, code),
         "weak": weak(report, code),
         "world": world(run, code),
+        "sentence": report.verdict.sentence,
+        **{name: section(run, title) for name, title in SECTIONS.items()},
     }
+
+
+def section(run: Run, title: str) -> str:
+    """A section of the run's report without its heading; empty if the run has none, as one without shared questions."""
+    parts = (run.path / "9-report" / "report.md").read_text(encoding="utf-8").split("\n## ")
+    return next((body.strip() for head, _, body in (part.partition("\n") for part in parts) if head == title), "")
 
 
 def exchange(report: Report) -> str:
@@ -175,8 +186,8 @@ def filled(page: str, found: dict[str, str]) -> str:
 
 
 def main(path: str) -> None:
-    """Fill both pages from the run at `path`."""
-    for code, page in PAGES.items():
+    """Fill all pages from the run at `path`."""
+    for page, code in PAGES.items():
         page.write_text(filled(page.read_text(encoding="utf-8"), samples(Run.open(Path(path)), code)), encoding="utf-8")
 
 

@@ -122,7 +122,7 @@ def test_the_two_readmes_are_twins() -> None:
 
 
 def test_every_mark_is_closed() -> None:
-    for page in READMES:
+    for page in SCRIPT["PAGES"]:
         text = page.read_text(encoding="utf-8")
         assert re.findall(r"<!-- (run|end)", text) == ["run", "end"] * len(MARK.findall(text))
         assert len(SCRIPT["PLACE"].findall(text)) == len(MARK.findall(text))
@@ -141,18 +141,22 @@ def planted_run(path: Path) -> Run:
 
 def test_the_samples_are_those_of_the_run(tmp_path: Path) -> None:
     run = planted_run(tmp_path / "toy")
-    for code, page in SCRIPT["PAGES"].items():
+    placed: set[str] = set()
+    for page, code in SCRIPT["PAGES"].items():
         found = SCRIPT["samples"](run, code)
         text = page.read_text(encoding="utf-8")
         once = SCRIPT["filled"](text, found)
         assert SCRIPT["filled"](once, found) == once
         assert MARK.findall(once) == MARK.findall(text)
-        assert set(MARK.findall(text)) == set(found)
+        placed |= set(MARK.findall(text))
         assert report.closing_lines(run.path).split("\n")[0] in found["output"]
         assert str(tmp_path) not in once
+    assert placed == set(found)
+    assert "| goal |" in found["goals"]
+    assert "chance" in found["takers"]
     exchange = report.Report.model_validate_json((run.path / "9-report" / "report.json").read_text(encoding="utf-8")).exchanges[0]
     assert all(said.text in found["exchange"] for said in exchange.answers)
-    assert "1 份材料，共 4 个英文词" in found["world"]
+    assert "1 份材料，共 4 个英文词" in SCRIPT["samples"](run, "zh")["world"]
 
 
 def test_every_goal_has_a_chinese_name() -> None:
