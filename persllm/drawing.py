@@ -15,6 +15,8 @@ HATCHES = ("", "////", "||", "", "xx", "\\\\")
 """Lines alone: dots would be written out as circles, a hundred times the bytes."""
 DASHES = ("-", "--", ":", "-.")
 INK = "#222222"
+POINTS = 10
+"""Points of a figure on one rem of a page: the text of a plot is then about as large as small print."""
 
 
 def canvas(width: float, height: float) -> Any:
@@ -31,7 +33,7 @@ def plain(axes: Any) -> None:
 
 
 def drawn(figure: Any, name: str) -> str:
-    """The SVG of a figure: the same bytes for the same figure, no address in it, as wide as the page allows."""
+    """The SVG of a figure: the same bytes for the same figure, no address in it. A page makes it no wider than `--natural`."""
     import matplotlib
     from matplotlib.text import Text
 
@@ -49,7 +51,8 @@ def drawn(figure: Any, name: str) -> str:
     svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1)
     svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1)
     svg = re.sub(r"<[^>]*>", lambda tag: rounded(tag[0]), svg)
-    return svg.replace("<svg", f'<svg role="img" aria-label="{html.escape(name)}"', 1)
+    width = float(re.search(r'viewBox="\S+ \S+ (\S+)', svg)[1])
+    return svg.replace("<svg", f'<svg role="img" aria-label="{html.escape(name)}" style="--natural: {width / POINTS:.1f}rem"', 1)
 
 
 def rounded(tag: str) -> str:

@@ -148,6 +148,9 @@ def test_the_files_are_written_escaped_and_the_figures_are_whole(run: Run) -> No
     written = write_sheet(run.path / "audit" / found.taker, sheet, found)
     assert "<script>" not in written.read_text(encoding="utf-8")
     assert "<script>" not in written.with_suffix(".md").read_text(encoding="utf-8")
+    assert "## Canaries" in written.with_suffix(".md").read_text(encoding="utf-8").partition("Nothing.")[0], (
+        "an empty table is said to be one"
+    )
     assert kept_sheet(run.path / "audit" / found.taker) == sheet
     assert json.loads(written.with_suffix(".json").read_text(encoding="utf-8"))["limits"][0]["value"] == 1.0
 

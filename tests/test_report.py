@@ -221,6 +221,7 @@ def test_the_page_is_one_file_without_any_address(written) -> None:
     targets = {value for _, name, value in reader.attributes if name == "id"}
     assert {value[1:] for tag, _, value in loads if tag == "a"} <= targets
     assert not re.search(r"https?://|url\((?!#)|@import", text)
+    assert max(map(len, re.findall(r"<svg.*?</svg>", text, re.DOTALL))) < 50_000, "a plot can be mailed"
     assert sum(tag == "svg" and name == "viewbox" for tag, name, _ in reader.attributes) >= 6
 
 

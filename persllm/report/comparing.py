@@ -182,7 +182,8 @@ def sentence(found: Comparison, words: Words) -> str:
             first=found.runs[0], value=f"{100 * d.value:+.1f}", low=f"{100 * d.low:+.1f}", high=f"{100 * d.high:+.1f}", n=d.n,
         ))  # fmt: skip
     settings = words("{count} settings differ", count=len(found.settings)) if len(found.settings) != 1 else words("one setting differs")
-    return f"{'; '.join(parts)}. {settings[0].upper()}{settings[1:]}."
+    gap = "" if words.language == "zh" else " "
+    return f"{words('; ').join(parts)}{words('.')}{gap}{settings[0].upper()}{settings[1:]}{words('.')}"
 
 
 # The page ------------------------------------------------------------------------------------------------

@@ -80,6 +80,6 @@ def shown(sheet: Sheet, run: Path, place: Path) -> Found:
 
 
 def of_taker(section: Section, taker: str) -> Section:
-    """A section with the rows of one taker, if rows are of takers."""
-    own = tuple(row for row in section.rows if row[0] == taker)
-    return section.model_copy(update={"rows": own}) if own else section
+    """A section with the rows of one taker, who is named above them, if rows are of takers."""
+    own = tuple(row[1:] for row in section.rows if row[0] == taker)
+    return section.model_copy(update={"rows": own, "heads": section.heads[1:]}) if own else section

@@ -96,10 +96,10 @@ def curves(evidence: Evidence, name: str = "loss") -> str:
 
 
 def bars(name: str, groups: Sequence[str], cells: Cells, label: str, words: Words = ENGLISH) -> str:
-    """Lying bars in groups with whiskers, the first group on top, once for wide screens and once for narrow ones; empty without figures."""
+    """Lying bars in groups with whiskers, the first group on top, once for wide screens and once for narrow ones; empty without figures, and without the series that have none."""
     if not groups or not any(figure for row in cells.values() for figure in row):
         return ""
-    turned = {series: list(row)[::-1] for series, row in cells.items()}
+    turned = {series: list(row)[::-1] for series, row in cells.items() if any(row)}
     shown = [one_plot(name, list(groups)[::-1], turned, label, words, narrow) for narrow in (False, True)]
     return '<div class="broad">{}</div><div class="narrow">{}</div>'.format(*shown)
 

@@ -7,7 +7,7 @@ import numpy as np
 from persllm.drawing import DASHES, INK, canvas, drawn
 from persllm.scales.scoring import DomainScore
 
-COLUMNS = 3
+COLUMNS = 2
 LOWEST, HIGHEST = 1, 5
 
 
@@ -17,7 +17,7 @@ def radar(scores: Sequence[DomainScore], taker: str, base: str, titles: Mapping[
     if len(titles) < 3 or not shown:
         return ""
     rows = -(-len(shown) // COLUMNS)
-    figure = canvas(3.1 * min(COLUMNS, len(shown)), 3.3 * rows)
+    figure = canvas(3.8 * min(COLUMNS, len(shown)), 3.0 * rows)
     angles = np.linspace(0, 2 * np.pi, len(titles), endpoint=False)
     for number, persona in enumerate(shown, 1):
         axes = figure.add_subplot(rows, min(COLUMNS, len(shown)), number, projection="polar")
@@ -36,6 +36,8 @@ def draw_frame(axes, angles: np.ndarray, titles: Sequence[str], name: str) -> No
     axes.set_ylim(LOWEST, HIGHEST)
     axes.set_yticks(range(LOWEST + 1, HIGHEST), map(str, range(LOWEST + 1, HIGHEST)), fontsize=6, color="#777777")
     axes.set_xticks(angles, titles, fontsize=7.5)
+    for angle, label in zip(angles, axes.get_xticklabels(), strict=True):
+        label.set_horizontalalignment("center" if abs(np.sin(angle)) < 0.1 else "right" if np.sin(angle) > 0 else "left")
     axes.grid(color="#cccccc", linewidth=0.6)
     axes.spines["polar"].set_color("#999999")
     axes.set_title(name, fontsize=9.5)
