@@ -107,8 +107,15 @@ def match_characters(characters: Sequence[Character], gold: GoldNovel) -> list[i
     return found
 
 
-def alias_pairs(characters: Sequence[Character], gold: GoldNovel) -> tuple[set[tuple[str, str]], set[tuple[str, str]]]:
-    """(gold pairs, found pairs) of names that are one person, over the gold names that stand by themselves in the text."""
+class NameGroups(NamedTuple):
+    """The names of a novel that stand by themselves in its text and mean one character, in groups of one person each."""
+
+    true: list[set[str]]
+    found: list[set[str]]
+
+
+def name_groups(characters: Sequence[Character], gold: GoldNovel) -> NameGroups:
+    """The annotated names as annotated, and as they were joined."""
     text = " ".join(gold.paragraphs)
     usable = {
         normal(alias)
@@ -118,7 +125,24 @@ def alias_pairs(characters: Sequence[Character], gold: GoldNovel) -> tuple[set[t
     }
     true = [{normal(alias) for alias in own} & usable for own in gold.aliases]
     found = [{normal(alias) for alias in one.aliases} & usable for one in characters]
-    return pairs(true), pairs(found)
+    return NameGroups(true, found)
+
+
+def alias_pairs(groups: NameGroups) -> tuple[set[tuple[str, str]], set[tuple[str, str]]]:
+    """(gold pairs, found pairs) of names that are one person."""
+    return pairs(groups.true), pairs(groups.found)
+
+
+def cubed(groups: NameGroups) -> tuple[float, float, float]:
+    """Precision, recall and F1 of B-cubed, the usual measure of such groups: each name once, a name not found alone in its group."""
+    true = {name: group for group in groups.true for name in group}
+    found = {name: group for group in groups.found for name in group}
+    precision = recall = 0.0
+    for name, group in true.items():
+        own = found.get(name, {name})
+        precision += len(own & group) / len(own) / len(true)
+        recall += len(own & group) / len(group) / len(true)
+    return precision, recall, 2 * precision * recall / max(1e-9, precision + recall)
 
 
 def pairs(groups: Sequence[set[str]]) -> set[tuple[str, str]]:
