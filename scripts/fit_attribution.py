@@ -22,8 +22,8 @@ from persllm.novels.ranking import Weights, believe, calibrated, evidence, first
 from persllm.novels.scene import Scene  # noqa: E402
 
 L2 = 0.5
-PRECISION = 0.95
-"""Aimed at on the left-out build novels, above the goal, so that other novels have a margin."""
+PRECISION = 0.96
+"""Aimed at on the left-out build novels, above the goal of 0.92, so that other novels have a margin."""
 Sample = tuple[np.ndarray, np.ndarray]
 
 

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from persllm.chat import ApiModel
 from persllm.constructor_settings import ApiSettings
 from persllm.novels import find_character, hear, portrait
+from persllm.novels.features import FeatureMaker
 from persllm.novels.quotations import book_marks, find_pieces
+from persllm.novels.scene import Scene
 from persllm.passages import Passage
 
 STORY = """
@@ -73,6 +75,97 @@ def test_names_of_one_person_are_joined() -> None:
     assert {"Mrs. Marrow", "Mrs. Tilda Marrow"} <= characters["Mrs. Tilda Marrow"]
     assert {"Dr. Quill", "Dr. Amos Quill"} <= characters["Dr. Amos Quill"]
     assert characters["Jonas Pell"] >= {"Jonas", "Jonas Pell"}
+
+
+def aliases_of(texts: list[str], name: str) -> set[str]:
+    return next(set(one.aliases) for one in hear(passages(texts)).characters if name in one.aliases)
+
+
+def test_the_name_of_the_talk_and_that_of_the_narration_are_one_person() -> None:
+    story = [
+        "Mrs. Orne came in with the lamp. Tobias Fell looked up.",
+        "“Sit down, Clara,” said Tobias Fell.",
+        "“Not yet,” said Mrs. Orne.",
+        "“As you like, Clara,” said Tobias Fell.",
+        "“I do like,” Mrs. Orne replied.",
+        "“Good night, Clara!” said Tobias Fell.",
+        "“Good night,” said Mrs. Orne. Mrs. Orne went out.",
+    ]
+    assert aliases_of(story, "Clara") == {"Clara", "Mrs. Orne"}
+    calling = [text.replace("said Tobias Fell", "said Mrs. Orne") for text in story]
+    assert aliases_of(calling, "Clara") == {"Clara"}  # nobody calls herself
+
+
+def test_two_of_one_surname_who_meet_in_a_sentence_are_two() -> None:
+    meeting = ["“Come,” said Mr. Dray.", "“I come,” said Paul Dray."] * 2
+    together = [
+        *meeting,
+        "Mr. Dray took Paul Dray by the arm. Mr. Dray led Paul on.",
+        "Paul saw that Mr. Dray smiled. Mr. Dray let Paul go.",
+    ]
+    assert "Mr. Dray" not in aliases_of(together, "Paul Dray")
+    assert "Mr. Dray" in aliases_of([*meeting, "Paul Dray went home. The house was dark."], "Paul Dray")
+
+
+def test_a_wife_called_by_the_given_name_of_her_husband_is_not_he() -> None:
+    story = [
+        "Orlik Venn came in. He sat down. Orlik Venn was tired, and he said so.",
+        "“Tired?” said Mrs. Orlik Venn.",
+        "“Yes,” said Orlik Venn.",
+        "“Sleep, then,” said Mrs. Venn. Orlik Venn thought of his bed.",
+        "“I shall,” said Orlik Venn.",
+        "“Do,” said Mrs. Orlik Venn.",
+    ]
+    assert aliases_of(story, "Mrs. Orlik Venn") == {"Mrs. Orlik Venn", "Mrs. Venn"}
+    assert "Orlik Venn" in aliases_of(story, "Orlik Venn") - aliases_of(story, "Mrs. Venn")
+
+
+def test_a_misprint_and_an_adjective_are_names_too() -> None:
+    story = ["“Stay,” said Mr. Hollowby.", "“No,” said Mr. Hollowby.", "“Why?” said Mr. Holowby.", "Old Mr. Hollowby shook his head."]
+    assert aliases_of(story, "Mr. Hollowby") >= {"Mr. Holowby", "old Mr. Hollowby"}
+
+
+def cue_of(before: str, paragraph: str) -> tuple[str, str]:
+    """(speaker, description) that the rules see beside the last words of a paragraph among three people."""
+    people = [
+        "Ann Reed and Ben Holt and Cora Lund stood there.",
+        "“Ah,” said Ann Reed.",
+        "“Oh,” said Ben Holt.",
+        "“Eh,” said Cora Lund.",
+    ] * 2
+    texts = [*people, before, paragraph]
+    maker = FeatureMaker(Scene(texts, find_pieces(texts)))
+    cue = maker.views[-1].cue
+    return (maker.scene.characters[cue.character].name if cue.character >= 0 else cue.subject), cue.phrase
+
+
+def test_who_is_the_subject_beside_the_words() -> None:
+    told = "It was late."
+    assert cue_of(told, "Ann turned to Ben and said, “Come.”")[0] == "Ann Reed"
+    assert cue_of(told, "When Ann had gone to bed, Ben, who had slept, opened his eyes and said: “Come.”")[0] == "Ben Holt"
+    assert cue_of(told, "Then Cora opened the door and said: “Come,” and Ben ran away.")[0] == "Cora Lund"
+    assert cue_of(told, "“Come,” stammered unhappy Ben, and sat down.")[0] == "Ben Holt"
+    assert cue_of(told, "“Come,” was Ann's answer.")[0] == "Ann Reed"
+    assert cue_of(told, "“Come,” said Ann and Ben, together.")[0] == "group"
+    assert cue_of(told, "“Come”; replied the old servant.") == ("the old servant", "old servant")
+    assert cue_of(told, "“Come,” said the tired hump-backed man to the crowd.")[1] == "tired hump-backed man"
+
+
+def test_two_who_are_described_in_one_paragraph_are_two_turns() -> None:
+    told = [
+        "Ann Reed came in. Ann Reed sat down.",
+        "“Come,” said Ann Reed.",
+        "“Wait,” protested the sailor. Ann looked up. “No,” said Ann Reed.",
+    ]
+    assert [speaker for speaker, _ in said(told)][1:] != ["Ann Reed"]
+    assert len(said(told)) == 3
+
+
+def test_whoever_is_told_to_agree_is_told_apart_from_one_who_only_acts() -> None:
+    for told, reacts in (("Ben agreed.", True), ("Ben opened the door.", False)):
+        texts = ["Ann Reed sat by Ben Holt.", "“It rains,” said Ann Reed.", "“Yes,” said Ben Holt.", told, "“Then we stay.”"]
+        cue = FeatureMaker(Scene(texts, find_pieces(texts))).views[-1].cue
+        assert (cue.manner, cue.reacts) == ("before", reacts)
 
 
 def test_nothing_is_lost_but_who_spoke() -> None:

@@ -7,19 +7,26 @@ who marries), disguises, and pet names that no list knows are not joined; the us
 """
 
 import re
+from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Callable, Container, Mapping, Sequence
 from itertools import combinations
 
 from persllm.novels.book import Character, Gender
+from persllm.novels.called import same_persons
 from persllm.novels.names import Form, Occurrence
 from persllm.novels.words import english
 
 PRONOUN = re.compile(r"\b(he|she|his|her|him|himself|herself)\b", re.IGNORECASE)
-APART = 0.25
-"""Two names are two persons' if this share of the paragraphs that tell of one tell of the other too."""
+APART = 0.1
+"""Two names are two persons' if so many of one's places in the narration are in a sentence with the other."""
+FEWEST_TOGETHER = 2
+APART_ALONE = 0.3
+"""The same for `Miss X` where only one unmarried woman of the name is known."""
 RARE_MAN = 5
 """A bare surname is the man's of the family, unless the women are named so many times more often."""
+MOST_TOGETHER = 1
+"""Paragraphs of narration in which two names of one person may both stand."""
 FEWEST_PRONOUNS = 3
 """Pronouns after a name below which its gender is not judged by them."""
 
@@ -78,30 +85,55 @@ class Person:
         if self.gender == "x":
             self.gender = parsed.gender
 
+    def merge(self, other: "Person") -> None:
+        """Take over all names of another, who is the same."""
+        self.forms |= other.forms
+        self.givens |= other.givens
+        self.surnames |= other.surnames
+        self.titles |= other.titles
+        if self.gender == "x":
+            self.gender = other.gender
+
 
 def fits(person: Person, gender: Gender) -> bool:
     """Whether a gender does not contradict a person's."""
     return "x" in (person.gender, gender) or person.gender == gender
 
 
+SENTENCE_END = re.compile(r"(?<=[a-z]{2}[.!?;])[\"”’']*\s")
 QUALIFIED = re.compile(r"\b(?:[Oo]ld|[Yy]oung|[Ee]lder|[Yy]ounger) (Mr\.? [A-Z][a-z]+)\b")
+WITH_ADJECTIVE = re.compile(r"\b(?:[Oo]ld|[Yy]oung|[Pp]oor|[Ll]ittle) (?=[A-Z])")
 SHORTEST_PREFIX = 3
 """A name of so many letters with which one given name of the book begins is short for it: Gil, Gilbert."""
 FEWEST_QUALIFIED = 3
 """`old Mr. X` or `young Mr. X` so often means that there are two of them."""
 
 
+RARE_SPELLING = 2
+"""A name with a title so rare may be another one misspelt: Mr. Browlow, Mr. Brownlow."""
+SHORTEST_MISSPELT = 6
+
+
+def spelt_alike(one: str, other: str) -> bool:
+    """Whether two long names differ by one letter left out or put in."""
+    short, long = sorted((one, other), key=len)
+    inserted = any(long[:place] + long[place + 1 :] == short for place in range(1, len(long)))
+    return len(short) >= SHORTEST_MISSPELT and len(long) == len(short) + 1 and inserted
+
+
 class Joiner:
     """Joins the forms of one book to persons."""
 
-    def __init__(self, forms: Sequence[Form], together: Mapping[tuple[str, str], int], several: Container[str] = ()):
-        self.words = english()
+    def __init__(
+        self, forms: Sequence[Form], together: Mapping[tuple[str, str], int], several: Container[str] = (), men: Container[str] = ()
+    ):
+        self.words, self.men = english(), men
         self.together, self.several = together, several
         self.parsed = [Parsed(form) for form in forms]
         self.persons: list[Person] = []
         full = [p for p in self.parsed if len(p.plain) > 1 and not p.article]
         self.given_names = {p.plain[0] for p in full}
-        self.surnames = {p.plain[-1] for p in full} | {
+        self.surnames = {p.plain[-1] for p in full if p.plain[-1] not in self.given_names & set(self.words.given)} | {
             p.rest[0] for p in self.parsed if len(p.rest) == 1 and set(p.titles) & {"mr.", "mr", "mrs.", "mrs"}
         }
 
@@ -133,29 +165,34 @@ class Joiner:
         if parsed.article or parsed.of or not parsed.rest:
             return
         if len(parsed.plain) > 1:
-            husband = bool(set(parsed.titles) & self.words.married) and self.words.given.get(parsed.plain[0]) == "m"
-            (person.husbands if husband else person.givens).add(parsed.plain[0])
+            (person.husbands if self.by_husband(parsed) else person.givens).add(parsed.plain[0])
             person.surnames.add(parsed.plain[-1])
         elif parsed.titles and not self.title_of_given(parsed):
             person.surnames.add(parsed.plain[0])
         elif not person.surnames:
             person.givens.add(parsed.plain[0])
 
+    def by_husband(self, parsed: Parsed) -> bool:
+        """Whether a wife is called by her husband's given name: Mrs. Peter Blewett. No list needs to know him if the book says `he`."""
+        given = self.words.given.get(parsed.plain[0], "m" if parsed.plain[0] in self.men else "x")
+        return bool(set(parsed.titles) & self.words.married) and given == "m"
+
     def title_of_given(self, parsed: Parsed) -> bool:
         """Whether a title stands before a given name: Lord Henry, Miss Rose."""
         name = parsed.rest[0] if parsed.rest else ""
         if not set(parsed.titles) & self.words.ranks_of_given_names:
             return False
-        return (name not in self.surnames and (name in self.given_names or name in self.words.given)) or (
+        known = name in self.given_names or name in self.words.given or name in self.words.short_forms
+        return (name not in self.surnames and known) or (
             name in self.given_names and name not in {p.plain[-1] for p in self.parsed if len(p.plain) > 1}
         )  # fmt: skip
 
-    def apart(self, person: Person, parsed: Parsed) -> bool:
+    def apart(self, person: Person, parsed: Parsed, share: float = APART) -> bool:
         """Whether the narration uses a form beside the person's names as that of somebody else."""
         others = [form for form in {*person.forms, *person.givens} if not set(form.split()) & set(parsed.rest)]
         both = sum(self.together.get(pair, 0) for form in others for pair in [(min(form, parsed.form.text), max(form, parsed.form.text))])
         least = min(parsed.form.told, sum(self.told(form) for form in others))
-        return both >= 3 and both >= APART * max(least, 1)
+        return both >= FEWEST_TOGETHER and both >= share * max(least, 1)
 
     def told(self, text: str) -> int:
         """How often the narration uses a form."""
@@ -170,7 +207,7 @@ class Joiner:
     def by_full_name(self, parsed: Parsed) -> Person | None:
         """The person of the same surname and given name."""
         given, surname = parsed.plain[0], parsed.plain[-1]
-        wife = bool(set(parsed.titles) & self.words.married) and self.words.given.get(given) == "m"
+        wife = self.by_husband(parsed)
         for person in self.persons:
             if surname in person.surnames and fits(person, parsed.gender):
                 if wife and person.titles & self.words.married:
@@ -188,9 +225,12 @@ class Joiner:
             own = [p for p in own if p.titles & self.words.married]
         elif titles & self.words.unmarried:
             own = [p for p in own if not p.titles & self.words.married]
-        fitting = [p for p in own if not self.apart(p, parsed)]
+        share = APART_ALONE if len(own) == 1 and titles & self.words.unmarried else APART
+        fitting = [p for p in own if not self.apart(p, parsed, share)]
         if parsed.form.text in self.several:
             return None
+        if not own and parsed.form.count <= RARE_SPELLING:
+            own = fitting = [p for p in self.persons if p.titles & titles and any(spelt_alike(parsed.rest[0], name) for name in p.surnames)]
         same_title = [p for p in fitting if p.titles & titles]
         if len(same_title) == 1:
             return same_title[0]
@@ -237,12 +277,15 @@ class Joiner:
         return None
 
 
-def paragraphs_together(occurrences: Sequence[Occurrence]) -> Counter[tuple[str, str]]:
-    """In how many paragraphs the narration uses two forms."""
-    groups: dict[int, set[str]] = defaultdict(set)
+def sentences_together(paragraphs: Sequence[str], occurrences: Sequence[Occurrence]) -> Counter[tuple[str, str]]:
+    """In how many sentences the narration uses two forms: those of one person hardly meet in one."""
+    groups: dict[tuple[int, int], set[str]] = defaultdict(set)
+    stops: dict[int, list[int]] = {}
     for at in occurrences:
         if not at.quoted:
-            groups[at.paragraph].add(at.text)
+            if at.paragraph not in stops:
+                stops[at.paragraph] = [match.end() for match in SENTENCE_END.finditer(paragraphs[at.paragraph])]
+            groups[at.paragraph, bisect_right(stops[at.paragraph], at.start)].add(at.text)
     return Counter(pair for forms in groups.values() for pair in combinations(sorted(forms), 2))
 
 
@@ -260,13 +303,63 @@ def pronoun_gender(paragraphs: Sequence[str], occurrences: Sequence[Occurrence],
     return votes
 
 
+def one_under_two_names(
+    paragraphs: Sequence[str], occurrences: Sequence[Occurrence], persons: Sequence[Person], together: Mapping[tuple[str, str], int]
+) -> list[Person]:
+    """The persons, those joined whom the talk calls by a given name and the narration by the surname, or the other way round."""
+    owner = {text: place for place, person in enumerate(persons) for text in person.forms}
+
+    def may_be(one: int, other: int) -> bool:
+        a, b = persons[one], persons[other]
+        halves = bool(a.givens) != bool(a.surnames) and bool(b.givens) == bool(a.surnames) and bool(b.surnames) == bool(a.givens)
+        both = sum(together.get((min(x, y), max(x, y)), 0) for x in a.forms for y in b.forms)
+        return halves and fits(a, b.gender) and both <= MOST_TOGETHER
+
+    joined = list(persons)
+    for one, other in same_persons(paragraphs, occurrences, owner, may_be):
+        a, b = persons[one], persons[other]
+        if a in joined and b in joined:
+            b.merge(a)
+            joined.remove(a)
+    return joined
+
+
+def men(paragraphs: Sequence[str], forms: Sequence[Form], occurrences: Sequence[Occurrence]) -> set[str]:
+    """Given names, listed or not, after which the book says `he`; names with a woman's title do not count."""
+    parsed = [Parsed(form) for form in forms]
+    own = [one for one in parsed if one.plain and one.gender != "f" and not one.article and not one.of]
+    names = {one.plain[0]: place for place, one in enumerate(own)}
+    owner = {one.form.text: names[one.plain[0]] for one in own if len(one.plain) > 1 or not one.titles}
+    votes = pronoun_gender(paragraphs, [at for at in occurrences if at.text in owner], owner)
+    return {name for name, place in names.items() if votes[place]["m"] >= FEWEST_PRONOUNS and votes[place]["m"] >= 2 * votes[place]["f"]}
+
+
+def add_adjectives(paragraphs: Sequence[str], persons: Sequence[Person]) -> None:
+    """Give each person the forms with `old`, `young`, `poor` before a name; they count where the name itself counts."""
+    owner = {text: person for person in persons for text in person.forms if not text.startswith("the ")}
+    found: dict[str, Counter[str]] = defaultdict(Counter)
+    for text in paragraphs:
+        for match in WITH_ADJECTIVE.finditer(text):
+            longest = max((form for form in owner if text.startswith(form, match.end())), key=len, default="")
+            if longest and not text[match.end() + len(longest) :][:1].isalnum():
+                found[longest][match[0].strip().lower()] += 1
+    for form, words in found.items():
+        if words["old"] and words["young"]:  # two of one name: the rarer word is the other one's
+            del words[min("old", "young", key=lambda word: words[word])]
+        owner[form].forms |= {f"{word} {form}": 0 for word in words}
+
+
 def join_names(
     paragraphs: Sequence[str], forms: Sequence[Form], occurrences: Sequence[Occurrence], known: Sequence[Sequence[str]] = ()
 ) -> list[Character]:
     """The characters of a book, the most frequent first. `known` lists names that the user says are one person."""
     qualified = Counter(match[1] for text in paragraphs for match in QUALIFIED.finditer(text))
     several = {form for form, count in qualified.items() if count >= FEWEST_QUALIFIED}
-    persons = Joiner(forms, paragraphs_together(occurrences), several).persons_found()
+    together = sentences_together(paragraphs, occurrences)
+    persons = one_under_two_names(
+        paragraphs, occurrences, Joiner(forms, together, several, men(paragraphs, forms, occurrences)).persons_found(), together
+    )
+    add_adjectives(paragraphs, persons)
     called: dict[int, str] = {}
     for names in known:
         same = [person for person in persons if set(names) & set(person.forms)]

@@ -4,12 +4,30 @@ import re
 from typing import NamedTuple
 
 from persllm.novels.scene import DETERMINERS, Scene, Turn
-from persllm.novels.words import PRONOUNS, english, speech_pattern
+from persllm.novels.words import PRONOUNS, alternation, described_pattern, english, speech_pattern
 
-SUBJECT = rf"(?P<subject>⟦\d+⟧|\b(?:[Hh]e|[Ss]he|I|[Tt]hey|[Ww]e|[Ii]t)\b|\b(?:{DETERMINERS}) (?:[a-z'-]+ ){{0,3}}?[a-z-]+\b)"
+SUBJECT = rf"(?P<subject>⟦\d+⟧|\b(?:[Hh]e|[Ss]he|I|[Tt]hey|[Ww]e|[Ii]t)\b|\b(?:{DETERMINERS}) {described_pattern()})"
 ADVERBS = r"(?:(?:[a-z]+ly|then|had|only|at once|at last|at length|again|also|now|just|could|would|and|here|thus|once more|instantly|still|always|never|even|suddenly) ){0,3}"
 BETWEEN = r"(?:, [^,.;⟦]{1,60},)?"
-LEAD_IN = r"^[\s,—–\"”’'_)-]*(?:(?:and|but|then|so|thus|as|for|here|at last|at length|again|presently) )?"
+ADJECTIVE = r"(?:the )?(?!(?:to|at|of|on|by|for|with|from|that|like|as|when|if|while|and|but|about|after|before|because|or|his|her|my|their|the)\b)[a-z-]+ (?=⟦)"
+"""One before a name after a verb of speech: `stammered unhappy Matthew`."""
+TOGETHER = re.compile(r" and (?:⟦\d+⟧|[a-z ]{3,30}?)(?:,? (?:together|both|at once|in a breath)\b|\.?$)")
+"""After the first of two who speak: `said Ann and Ben together`."""
+NOT_ACTING = re.compile(
+    r"\b(?:to|towards|toward|at|upon|on|with|of|from|by|for|over|beside|behind|after|before|past|against|near|round|about|into|between) (?:old |poor |young |little )?$"
+)
+"""Before a name that is an object: `turned to Ben and said`."""
+SENTENCE_END = re.compile(r"(?:(?<=[a-z]{2}[.!?])|(?<=⟧[.!?]))\s+")
+SUBORDINATE = re.compile(
+    r"\b(?:when|while|as|after|before|till|until|if|that|than|whom|which|what) (?:old |poor |young |little )?$", re.IGNORECASE
+)
+"""Before a name that acts in a clause beside the main one: `when Ben had gone, Ann said`."""
+COMMENT = re.compile(
+    r"^[\s,;—–\"”’'_)-]*(?:(?:was|were|came) |(?:came|broke|burst) from )(?P<subject>⟦\d+⟧)(?:['’]s?|(?= s\b))"
+    r"(?! (?:turn|fault|business|hand|house|room|son|daughter|wife|husband|brother|sister|mother|father)\b)"
+)
+"""After the words: `was Ann's comment`, `came from Ben's lips`."""
+LEAD_IN = r"^[\s,;—–\"”’'_)-]*(?:(?:and|but|then|so|thus|as|for|here|at last|at length|again|presently) )?"
 
 
 class Cue(NamedTuple):
@@ -26,6 +44,8 @@ class Cue(NamedTuple):
     """Position in the turn of the piece it stands beside."""
     phrase: str = ""
     """For `description`: the words without the article."""
+    reacts: bool = False
+    """For `before`: whether what is told is itself an answer, so that another is likely to speak next: `Ann agreed.`"""
 
 
 NOTHING = Cue("", "")
@@ -37,18 +57,19 @@ class CueFinder:
     def __init__(self, scene: Scene):
         self.scene, self.words = scene, english()
         verb = speech_pattern()
+        straight = alternation(self.words.speech - self.words.speech_only_inverted)
         self.inverted = re.compile(
-            rf"{LEAD_IN}(?:[a-z]+ly )?(?P<verb>{verb}|[a-z]+ed) (?:(?:[a-z]+ly|then|at last|at length|again|out|poor|old|young|little|back|in) ){{0,2}}{SUBJECT}(?P<next>[^\w⟦]|\s\w*|$)"
+            rf"{LEAD_IN}(?:[a-z]+ly )?(?P<verb>{verb}|[a-z]+ed) (?:(?:[a-z]+ly|then|at last|at length|again|out|poor|old|young|little|back|in) ){{0,2}}(?:{ADJECTIVE})?{SUBJECT}(?P<next>[^\w⟦]|\s\w*|$)"
         )
-        self.straight = re.compile(rf"{LEAD_IN}{SUBJECT}{BETWEEN} {ADVERBS}(?P<verb>{verb})\b")
+        self.straight = re.compile(rf"{LEAD_IN}{SUBJECT}{BETWEEN} {ADVERBS}(?P<verb>{straight})\b")
         self.acting = re.compile(
             rf"^[\s,—–\"”’'_)-]*(?:(?:And|But|Then|So|Here|At last|At this|With that|Presently|Suddenly),? )?{SUBJECT}{BETWEEN} {ADVERBS}(?P<verb>[a-z]+)\b"
         )
-        self.late = re.compile(rf"{SUBJECT}{BETWEEN} {ADVERBS}(?P<verb>{verb})\b(?!.*\b(?:{verb})\b)")
+        self.straight_anywhere = re.compile(rf"(?={SUBJECT}{BETWEEN} {ADVERBS}(?P<verb>{verb})\b)")
         self.last_verb = re.compile(
             rf"\b(?:{verb}|saying|asking|crying|adding|exclaiming|whispering|murmuring|muttering|answer|words|voice|reply)\b"
         )
-        self.inverted_before = re.compile(rf"\b(?:{verb}) {SUBJECT}[^.!?]*[,:—-]\s*[\"“‘']?$")
+        self.inverted_before = re.compile(rf"\b(?:{verb}) {SUBJECT}[^.!?⟦]*[,:—-]\s*[\"“‘']?$")
 
     def cues(self, turn: Turn) -> list[Cue]:
         """All cues of a turn, the surest first."""
@@ -70,18 +91,25 @@ class CueFinder:
                 start = max((end for _, end in scene.spoken[place]), default=0)
                 cues = self.before(scene.tagged(place, start, len(scene.paragraphs[place])), 0)
                 leads = tail[-1:] in ":,—-"
-                found += [cue if leads and cue.manner == "speech" else cue._replace(manner="before") for cue in cues]
+                found += [
+                    cue if leads and cue.manner == "speech" else cue._replace(manner="before", reacts=cue.reacts and not leads)
+                    for cue in cues
+                ]
         order = {"speech": 0, "action": 1, "before": 2}
         return sorted(found, key=lambda cue: (order[cue.manner], cue.subject == "group"))
 
     def after(self, text: str, piece: int, closed: bool) -> list[Cue]:
         """Cues in the narration that follows a piece."""
-        stripped = text.lstrip("\"”’'_ ,—–-)")
+        stripped = text.lstrip("\"”’'_ ,;—–-)")
         if not stripped:
             return []
-        first = re.split(r"(?<=[a-z⟧]{2}[.!?])\s", text, maxsplit=1)[0]
+        first = SENTENCE_END.split(text, maxsplit=1)[0]
+        if comment := COMMENT.match(first):
+            return [cue] if (cue := self.read(comment["subject"], "speech", piece)) else []
         inverted = self.inverted.match(first)
         if inverted and stripped[:1].islower():
+            if TOGETHER.match(first, inverted.end("subject")):
+                return [Cue("speech", "group", piece=piece)]
             cue = self.read(inverted["subject"], "speech", piece)
             if cue and (inverted["verb"] in self.words.speech or cue.subject in ("name", "pronoun", "narrator")):
                 return [cue]
@@ -102,24 +130,36 @@ class CueFinder:
         if not body.strip():
             return []
         leads = body[-1:] in ",:—-"
-        sentences = re.split(r"(?<=[a-z⟧]{2}[.!?])\s+", body)
+        sentences = SENTENCE_END.split(body)
         last = sentences[-1]
+        verb = next(reversed(list(self.last_verb.finditer(last))), None)
+        nearest = (
+            [found for found in self.straight_anywhere.finditer(last) if verb and found.start("verb") == verb.start()] if leads else []
+        )
+        if nearest and not NOT_ACTING.search(last, 0, nearest[-1].start()) and (cue := self.read(nearest[-1]["subject"], "speech", piece)):
+            return [cue]
         if leads and (match := self.inverted_before.search(last + " ")) and (cue := self.read(match["subject"], "speech", piece)):
             return [cue]
-        verb = next(reversed(list(self.last_verb.finditer(last))), None)
         acting = self.acting.match(last)
         if leads and verb:
-            subjects = re.finditer(rf"{SUBJECT}{BETWEEN} {ADVERBS}(?P<verb>\w+)\b", last)
-            near = next((found for found in subjects if found["verb"] == verb[0]), None)
-            chosen = near or acting
+            chosen = acting or self.acting_before(last, verb.start())
             cue = self.read(chosen["subject"], "speech", piece) if chosen else None
             if cue:
                 return [cue]
         if acting and self.words.is_past(acting["verb"]) and (cue := self.read(acting["subject"], "action", piece)):
-            return [cue]
+            return [cue._replace(reacts=acting["verb"] in self.words.reactions)]
         names = list(re.finditer(SUBJECT, last))
         cue = self.read(names[0]["subject"], "action", piece) if names and leads else None
         return [cue] if cue else []
+
+    def acting_before(self, text: str, end: int) -> re.Match[str] | None:
+        """The one who acts nearest before a verb of speech: `when Ben had gone, Ann, who smiled, rose and said`."""
+        named = [m for m in re.finditer(SUBJECT, text[:end]) if m["subject"][:1] == "⟦" and not NOT_ACTING.search(text, 0, m.start())]
+        main = [m for m in named if not SUBORDINATE.search(text, 0, m.start())]
+        acting = [
+            m for m in main if (verb := re.match(r",? ?(?:[^⟦]{0,80}, )?([a-z]+)", text[m.end() : end])) and self.words.is_past(verb[1])
+        ]
+        return (acting or main[:1] or named[:1] or [None])[-1]
 
     def read(self, subject: str, manner: str, piece: int) -> Cue | None:
         """The cue that a subject is; None if it is nobody."""

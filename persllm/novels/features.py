@@ -31,6 +31,7 @@ NAMES = (
     "after_1_near", "after_2", "after_2_near", "called_before", "called_after", "was_called_by_two", "recent_share", "frequency", "described",
     "person_like", "only_quoted", "unbroken_alternation", "leads_in", "subject_of_last_sentence", "cue_same_vague",
     "cue_rank", "same_words_elsewhere", "same_words_nearby",
+    "reacts_same", "reacts_gender",
 )  # fmt: skip
 PLACE = {name: place for place, name in enumerate(NAMES)}
 VOCATIVE_END = re.compile(r"\s*[,!?.;:…—-]|\s*$|['\"’”]")
@@ -281,6 +282,8 @@ def put_cue(put, cue: Cue, candidate: int, gender: str, prefix: str) -> None:  #
     """The features of how a candidate fits a cue."""
     if not cue.manner:
         return
+    put("reacts_same", cue.reacts and cue.character == candidate)
+    put("reacts_gender", cue.reacts and cue.character < 0 and gender == cue.gender)
     put(f"{prefix}same", cue.character == candidate)
     if cue.character >= 0:
         put(f"{prefix}other", cue.character != candidate)

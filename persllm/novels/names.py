@@ -28,6 +28,8 @@ NO_NAME_AFTER = re.compile(r" (?:I|you|he|she|it|we|they|the|not|God)\b")
 """After a word at the head of a sentence that is a verb there: `May I`, `Will you`."""
 FEWEST_SPOKEN = 3
 """So often a word that is also a name must stand beside a verb of speech."""
+FEWEST_CAPITALS = 3
+"""So often a given name that is also a word (Rose) must have a capital inside sentences."""
 ALL_CAPITALS = re.compile(r"[A-Z\W\d]+")
 
 
@@ -96,6 +98,8 @@ class NameFinder:
         if word in self.words.never_names or word in self.words.sentence_words:
             return False
         usual = self.lower[word.lower()]
+        if (word in self.words.given or word in self.words.short_forms) and (not usual or self.capital[word] >= FEWEST_CAPITALS):
+            return True
         return self.capital[word] >= 1 and self.capital[word] > 0.5 * usual
 
     def form(self, match: re.Match[str], text: str) -> tuple[int, int, str] | None:
@@ -108,6 +112,8 @@ class NameFinder:
             tokens.pop(0)
             at_start = False
         while tokens and not self.trails(tokens[-1][2], len(tokens)):
+            tokens.pop()
+        if len(tokens) > 3 and self.lower[tokens[-1][2].lower()] > self.capital[tokens[-1][2]]:  # a heading: Miss Ann Lee Drive Out
             tokens.pop()
         if not tokens:
             return None

@@ -19,7 +19,7 @@ FARTHEST_ANCHOR = 10
 """Turns within which a verb of speech beside a name supports its neighbours."""
 EVIDENCE = (
     "constant", "log_odds", "second", "two_anchors_agree", "an_anchor_disagrees", "no_anchor", "anchor_distance", "speaks_often",
-    "described", "vague", "called_in_own_words", "length", "is_an_anchor", "voices", "rivals",
+    "described", "vague", "called_in_own_words", "length", "is_an_anchor", "voices", "rivals", "reacts",
 )  # fmt: skip
 
 
@@ -93,6 +93,7 @@ def evidence(maker: FeatureMaker, number: int, belief: Mapping[int, float]) -> n
             float(False in agree), float(not agree), np.log1p(min([at for at, _ in (before, after) if at], default=12)),
             np.log1p(maker.speaking[best]) / 3, float(who.described), float(vague), float(best in view.called), min(len(view.turn.voiced), 400) / 400,
             float(best in voices), np.log1p(len(voices)), np.log1p(sum("x" in (who.gender, other) or other == who.gender for other in genders)),
+            float(view.cue.reacts),
         ]
     )  # fmt: skip
 

@@ -14,10 +14,11 @@ from typing import NamedTuple
 from persllm.novels.book import Character, Mention, Piece
 from persllm.novels.characters import join_names
 from persllm.novels.names import NameFinder, beside_speech, find_forms, inside, quoted_mask
-from persllm.novels.words import english, speech_pattern
+from persllm.novels.words import alternation, english, speech_pattern
 
 DETERMINERS = "the|The|a|A|an|An|another|Another|this|that|his|her|my|their|one of the|His|Her|My"
-DESCRIPTION = re.compile(rf"\b(?P<det>{DETERMINERS}) (?P<rest>(?:[a-z][a-z'-]* ){{0,3}}?)(?P<noun>[a-z][a-z-]+)\b")
+PLAIN_WORD = r"(?!(?:to|the|of|a|an|in|on|at|by|for|with|and|or|but|his|her|my|their|who|as|from|was|had|is)\b)[a-z][a-z'-]* "
+DESCRIPTION = rf"\b(?P<det>the|The|a|A|an|An) (?P<rest>(?:{PLAIN_WORD}){{0,3}}?)(?P<noun>{alternation(english().nouns)})\b(?!-)"
 NOBODY = frozenset("latter former first second third last next same whole most least words".split())
 """Words after `said the` that name nobody who could be told apart."""
 FIRST = re.compile(r"\b(?:I|me|my|myself)\b")
@@ -40,7 +41,7 @@ def plainly_said() -> re.Pattern[str]:
 def named_after() -> re.Pattern[str]:
     """A tagged name with a plain verb of speech right after spoken words: `said ⟦3⟧`, `⟦3⟧ said`."""
     verbs = "|".join(sorted(english().plain_speech))
-    inverted = rf"(?:{verbs}) (?:old |poor |little |young |the )?⟦(?P<inverted>\d+)⟧"
+    inverted = rf"(?:{speech_pattern()}) (?:old |poor |little |young |the )?⟦(?P<inverted>\d+)⟧"
     return re.compile(rf"[\s,\"”’'_—-]*(?:{inverted}|⟦(?P<straight>\d+)⟧ (?:[a-z]+ly )?(?:{verbs})\b)")
 
 
@@ -48,7 +49,7 @@ def named_after() -> re.Pattern[str]:
 def named_before() -> re.Pattern[str]:
     """The same right before them: `⟦3⟧ howled, "`."""
     verbs = "|".join(sorted(english().plain_speech | {"howled", "shrieked", "called"}))
-    return re.compile(rf"⟦(\d+)⟧ (?:[a-z]+ly )?(?:{verbs})(?: [a-z]+ly)?[,:]\s*[\"“‘']?\s*$")
+    return re.compile(rf"(?<!when )(?<!while )(?<!after )(?<!till )⟦(\d+)⟧ (?:[a-z]+ly )?(?:{verbs})(?: [a-z]+ly)?[,:]\s*[\"“‘']?\s*$")
 
 
 class Turn(NamedTuple):
@@ -136,19 +137,15 @@ class Scene:
         """Characters who are only described (`the clergyman`), where the book lets them speak."""
         words = english()
         verb = speech_pattern()
-        after = re.compile(rf"\b(?:{verb}) {DESCRIPTION.pattern}")
-        before = re.compile(rf"{DESCRIPTION.pattern} (?:[a-z]+ly )?(?:{verb})\b")
+        after = re.compile(rf"\b(?:{verb}) {DESCRIPTION}")
+        before = re.compile(rf"{DESCRIPTION} (?:[a-z]+ly )?(?:{verb})\b")
         found: Counter[str] = Counter()
         for place, text in enumerate(self.paragraphs):
             if not self.spoken[place]:
                 continue
             for pattern in (after, before):
                 for match in pattern.finditer(text):
-                    if (
-                        match["noun"] in words.nouns
-                        and match["det"].lower() in {"the", "a", "an"}
-                        and not inside(self.spoken[place], match.start())
-                    ):
+                    if not inside(self.spoken[place], match.start()):
                         found[match["rest"] + match["noun"]] += 1
             found.update(self.said_plainly(place))
         first = len(self.characters)
@@ -183,7 +180,12 @@ class Scene:
         words, text = english(), self.paragraphs[place]
         for _, end in self.spoken[place]:
             match = plainly_said().match(text, end)
-            if match and match["noun"] not in words.nouns and match["noun"] not in words.groups | NOBODY:
+            if (
+                match
+                and match["noun"] not in words.nouns
+                and match["noun"] not in words.groups | NOBODY
+                and not match["noun"].endswith("ly")
+            ):
                 yield match["rest"] + match["noun"]
 
     def add_narrator(self) -> int:

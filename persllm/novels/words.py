@@ -1,6 +1,7 @@
 """The word lists of the English rules, from `en.yaml`, as sets and patterns."""
 
 import re
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -16,8 +17,12 @@ class Words(NamedTuple):
 
     speech: frozenset[str]
     """Verbs that can tell who spoke."""
+    speech_only_inverted: frozenset[str]
+    """Those that tell it only before their subject: `went on Rose`, but not `and Rose went`."""
     plain_speech: frozenset[str]
     """Those of them that are hardly used otherwise."""
+    reactions: frozenset[str]
+    """Verbs by which somebody answers without words that are given, verbs of speech among them: `Ann agreed.`"""
     past: frozenset[str]
     """Verbs, irregular or auxiliary, that show that the word before them acts."""
     titles: dict[str, str]
@@ -61,7 +66,8 @@ def english() -> Words:
             short.setdefault(form, set()).add(full)
     nouns = {word: gender for key, gender in (("persons", "x"), ("masculine", "m"), ("feminine", "f")) for word in single[key]}
     return Words(
-        speech=single["speech"], plain_speech=single["plain_speech"], past=single["past"],
+        speech=single["speech"], speech_only_inverted=single["speech_only_inverted"], plain_speech=single["plain_speech"], past=single["past"],
+        reactions=single["speech"] | single["reactions"],
         titles={word: gender for gender, words in raw["titles"].items() for word in words.split()},
         married=single["married"], unmarried=single["unmarried"], kin_titles=single["kin_titles"],
         ranks_of_given_names=single["ranks_of_given_names"], bare_titles=single["bare_titles"], nouns=nouns, groups=single["groups"],
@@ -72,7 +78,24 @@ def english() -> Words:
     )  # fmt: skip
 
 
+def alternation(words: Iterable[str]) -> str:
+    """A pattern of words, the longest first."""
+    return "|".join(sorted(map(re.escape, words), key=len, reverse=True))
+
+
 @cache
 def speech_pattern() -> str:
     """An alternation of all verbs of speech."""
-    return "|".join(sorted(map(re.escape, english().speech), key=len, reverse=True))
+    return alternation(english().speech)
+
+
+@cache
+def described_pattern() -> str:
+    """A noun phrase without its article: up to three words and a noun for a person, or else any few words."""
+    words = english()
+    inner = r"(?!(?:to|the|of|a|an|in|on|at|by|for|with|and|or|but|his|her|my|their|who|as|from|was|had|is)\b)[a-z][a-z'-]* "
+    people = alternation(
+        {*words.nouns, *words.kin, *words.groups}
+        - {"one", "another", "other", "some", "all", "both", "we", "they", "two", "three", "four", "others"}
+    )
+    return rf"(?:(?:{inner}){{0,3}}?(?:{people})\b(?!-)|(?:[a-z'-]+ ){{0,3}}?[a-z-]+\b)"
