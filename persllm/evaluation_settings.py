@@ -1,10 +1,10 @@
 """The section `evaluation` of a recipe: who sits the examination, and how much is asked."""
 
-from typing import Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from persllm.constructor_settings import ApiSettings
+from persllm.constructor_settings import AddressSettings, ApiSettings
 from persllm.parsing import Settings
 
 TAKERS = ("base", "prompted", "retrieval", "stylised", "sft", "dpo")
@@ -22,6 +22,31 @@ class TakerSettings(Settings):
     """How it learns who answers: not at all, by profile and stage in the system message, or by the template's variables."""
     retrieval: bool = False
     """Whether passages of the materials that a question calls for stand in the system message too."""
+
+
+class EmbeddingSettings(Settings):
+    """What turns a text into a vector by its meaning; with neither `path` nor `api.url` nothing is measured by it."""
+
+    path: str = ""
+    """Folder or Hugging Face name of an encoder whose vectors are the mean over its tokens; text is put in as it is, without a prefix."""
+    api: AddressSettings = AddressSettings()
+    """Or an OpenAI-compatible address that serves `/v1/embeddings`."""
+    batch: int = Field(32, ge=1)
+    """Texts that are sent in one call, or encoded at once."""
+
+    @property
+    def used(self) -> bool:
+        """Whether there is an encoder at all."""
+        return bool(self.path or self.api.url)
+
+    @model_validator(mode="after")
+    def one_place(self) -> Self:
+        """Either a path or an address, and an address with a name for the model."""
+        if self.path and self.api.url:
+            raise ValueError("embeddings has both a path and an api.url; leave one out")
+        if self.api.url and not self.api.model:
+            raise ValueError("embeddings.api.url is set and embeddings.api.model is empty; name the model that the server knows")
+        return self
 
 
 class EvaluationSettings(Settings):
@@ -47,6 +72,17 @@ class EvaluationSettings(Settings):
     """Resamplings behind each interval."""
     batch: int = 64
     """Items answered or scored at once."""
+    embeddings: EmbeddingSettings = EmbeddingSettings()
+    """For the figure `cosine`; not measured unless `path` or `api.url` is set."""
+
+    def deciding(self, *without: str) -> dict[str, Any]:
+        """The settings that results depend on, but those named; where vectors come from counts by the model, and only if there are any."""
+        made = self.model_dump(mode="json", exclude=set(without))
+        if not self.embeddings.used:
+            del made["embeddings"]
+        else:
+            made["embeddings"] = {"path": self.embeddings.path, "model": self.embeddings.api.model}
+        return made
 
     @field_validator("models")
     @classmethod

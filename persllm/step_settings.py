@@ -21,9 +21,10 @@ WAYS: dict[str, Any] = {
     "sft": TRAINING_WAYS,
     "dpo": TRAINING_WAYS,
     "checks": {"verify": {"api": set(AddressSettings.model_fields) - {"model"}}},
+    "evaluation": {"embeddings": {"batch": True, "api": set(AddressSettings.model_fields) - {"model"}}},
     "constructor": {"apis": True, "runner": True, "shards": True, "api": set(AddressSettings.model_fields) - {"model"}},
 }
-"""Settings that say where, how fast and for how much the annotator is asked, how versions are made later, and those of audit and judge, and how a training is dealt out: they change no result and may change within a run."""
+"""Settings that say where, how fast and for how much the annotator, and what gives vectors, are asked, how versions are made later, and those of audit and judge, and how a training is dealt out: they change no result and may change within a run."""
 
 
 def constructor_settings(recipe: Recipe) -> dict[str, Any]:
@@ -70,7 +71,9 @@ def evaluation_settings(recipe: Recipe) -> dict[str, Any]:
         if recipe.evaluation.gold
         else {}
     )
-    return {**dump("evaluation")(recipe), "gold": gold, "prompt": prompts_fingerprint(names=("prompted", "remembered"))}
+    masks = {"privacy": recipe.privacy.model_dump(mode="json", exclude=WAYS["privacy"])} if recipe.evaluation.embeddings.api.url else {}
+    texts = prompts_fingerprint(names=("prompted", "remembered"))
+    return {"evaluation": recipe.evaluation.deciding(), "seed": recipe.seed, "gold": gold, "prompt": texts, **masks}
 
 
 def dump(section: str) -> Callable[[Recipe], dict[str, Any]]:

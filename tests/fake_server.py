@@ -1,10 +1,11 @@
-"""A server on this machine that speaks `/v1/chat/completions`, deterministically from the prompt, with faults on request.
+"""A server on this machine that speaks `/v1/chat/completions`, and `/v1/embeddings`, deterministically from the prompt, with faults on request.
 
     with FakeServer(faults=lambda asked: ["429"] if asked.turn == 0 else []) as server:
         ApiSettings(url=server.url, model="fake")
 
 A fault is chosen per request by a function of `Asked`: the prompt and how often the same prompt came before. It is a
-status such as `500`, `429 SECONDS`, `refuse MESSAGE`, `hang`, `cut`, or what `spoilt` knows.
+status such as `500`, `429 SECONDS`, `refuse MESSAGE`, `hang`, `cut`, or what `spoilt` knows; `short` leaves a vector out.
+Texts to embed are seen as messages of a user, and `vector` gives the numbers of each.
 """
 
 import hashlib
@@ -58,8 +59,11 @@ class Server(ThreadingHTTPServer):
 class FakeServer:
     """The server, from `with` to the end of it."""
 
-    def __init__(self, faults: Callable[[Asked], str] = lambda asked: "", answer: Callable[[Asked], str] | None = None):
-        self.faults, self.answer = faults, answer or write
+    def __init__(
+        self, faults: Callable[[Asked], str] = lambda asked: "", answer: Callable[[Asked], str] | None = None,
+        vector: Callable[[str], list] = lambda text: [float(len(text)), 1.0],
+    ):  # fmt: skip
+        self.faults, self.answer, self.vector = faults, answer or write, vector
         self.counts: Counter[tuple[tuple[str, str], ...]] = Counter()
         """How often each conversation was sent."""
         self.bodies: list[dict] = []
@@ -90,7 +94,8 @@ class FakeServer:
 
     def note(self, body: dict) -> Asked:
         """Count a request."""
-        messages = tuple((message["role"], message["content"]) for message in body["messages"])
+        said = body["messages"] if "messages" in body else [{"role": "user", "content": text} for text in body["input"]]
+        messages = tuple((message["role"], message["content"]) for message in said)
         with self.lock:
             asked = Asked(messages=messages, turn=self.counts[messages], body=body)
             self.counts[messages] += 1
@@ -139,6 +144,9 @@ def handler(fake: FakeServer) -> type[BaseHTTPRequestHandler]:
             if fault == "html":
                 self.send(200, "<html>please log in</html>", {"Content-Type": "text/html"})
                 return
+            if self.path.endswith("/embeddings"):
+                self.send(200, embeddings(asked, fake.vector, fault), {})
+                return
             self.send(200, completion(asked, fake.answer(asked), fault), {}, half=fault == "cut body")
 
         def send(self, status: int, body: dict | str, headers: dict[str, str], half: bool = False) -> None:
@@ -164,6 +172,12 @@ def completion(asked: Asked, text: str, fault: str) -> dict:
         "choices": [{"index": 0, "finish_reason": finish, "message": message}],
         "usage": {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10},
     }  # fmt: skip
+
+
+def embeddings(asked: Asked, vector: Callable[[str], list], fault: str) -> dict:
+    """The vectors of the texts, the last first, as a server may send them."""
+    data = [{"object": "embedding", "index": place, "embedding": vector(text)} for place, (_, text) in enumerate(asked.messages)]
+    return {"object": "list", "model": asked.body["model"], "data": data[::-1][fault == "short" :], "usage": {"prompt_tokens": 7}}
 
 
 def spoilt(asked: Asked, text: str, fault: str) -> str:

@@ -159,5 +159,5 @@ def test_the_confusion_matrix_counts_every_answer_once() -> None:
 
 def test_every_score_has_a_meaning() -> None:
     names = {s.metric for s in score_all(sit("perfect"), identification.fit(conversations()))}
-    assert names | {"loss_change", "stuck", "stuck_said", "wording_gap", "flipped"} == set(METRICS)
+    assert names | {"loss_change", "stuck", "stuck_said", "wording_gap", "flipped", "cosine", "cosine_other"} == set(METRICS)
     assert len(PERSONAS) == 2

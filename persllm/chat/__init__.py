@@ -6,7 +6,7 @@ says why; it is never kept and never data. What every further call would meet as
 model, a budget that is spent) is an error at once. When the caller stops, by Ctrl-C or by leaving the loop, all
 calls in flight are cancelled and no further one is made.
 
-A single request can also be streamed; what is streamed is not kept.
+A single request can also be streamed; what is streamed is not kept. `EmbeddingModel` asks for vectors in the same way.
 """
 
 from persllm.chat.address import on_this_machine
@@ -15,5 +15,9 @@ from persllm.chat.ledger import Ledger, Spending
 from persllm.chat.model import ApiModel
 from persllm.chat.protocol import ChatModel, ScriptedModel, Tally
 from persllm.chat.streaming import streamed
+from persllm.chat.vectors import Embedded, EmbeddingModel, Encoder
 
-__all__ = ["ApiModel", "ChatModel", "Ledger", "ReplyCache", "ScriptedModel", "Spending", "Tally", "on_this_machine", "streamed"]
+__all__ = [
+    "ApiModel", "ChatModel", "Embedded", "EmbeddingModel", "Encoder", "Ledger", "ReplyCache", "ScriptedModel", "Spending", "Tally", "on_this_machine",
+    "streamed",
+]  # fmt: skip

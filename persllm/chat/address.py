@@ -40,6 +40,11 @@ class Outcome(Record):
 class Address:
     """A place where calls can be made. Belongs to one event loop at a time."""
 
+    PATH = "chat/completions"
+    """What is called below the URL."""
+    SETTING = "constructor.api"
+    """Where messages say that the address is set."""
+
     def __init__(self, settings: AddressSettings, model: str):
         self.settings = settings
         self.model = settings.model or model
@@ -47,9 +52,9 @@ class Address:
         if not self.key and not self.is_local:
             raise ModelError(
                 f"{settings.url}: the environment variable {settings.key_variable}, which is to hold the key, is not set. "
-                f"Set it, or name another in constructor.api.key_variable."
+                f"Set it, or name another in {self.SETTING}.key_variable."
             )
-        self.endpoint = f"{settings.url.rstrip('/')}/chat/completions"
+        self.endpoint = f"{settings.url.rstrip('/')}/{self.PATH}"
         self.headers = {"Authorization": f"Bearer {self.key or 'none'}", "Content-Type": "application/json"}
         self.dialect = Dialect(structured=settings.structured)
         self.pace = Pace(settings.requests_per_minute, settings.tokens_per_minute)
@@ -114,16 +119,24 @@ class Address:
             dialect = simpler
         if status == 200:
             self.dialect = dialect
-            reply = read_completion(body)
+            reply = self.read(body, request)
             return Outcome(reply=reply, usage=reply.usage)
         return self.refused(status, headers, complaint_in(body))
+
+    def body(self, request: Request, dialect: Dialect) -> dict[str, Any]:
+        """What is sent."""
+        return payload(self.model, request, dialect)
+
+    def read(self, body: bytes, request: Request) -> Reply:
+        """What came back."""
+        return read_completion(body)
 
     async def post(self, session: Any, request: Request, dialect: Dialect) -> tuple[int, Any, bytes]:
         """Status, headers and body of an answer; status 0 if none came, with the reason for a body."""
         import aiohttp
 
         try:
-            async with session.post(self.endpoint, json=payload(self.model, request, dialect), headers=self.headers) as answer:
+            async with session.post(self.endpoint, json=self.body(request, dialect), headers=self.headers) as answer:
                 return answer.status, answer.headers, await answer.read()
         except (TimeoutError, aiohttp.ServerTimeoutError):
             return 0, {}, f"no answer within {self.settings.timeout:g} s".encode()
@@ -151,7 +164,7 @@ class Address:
         if status == 404:
             return (
                 f"{self.settings.url} knows no model {self.model}, or is not the address of an API "
-                f"({self.scrub(complaint)}). Correct constructor.api.url (it often ends in /v1) or constructor.api.model."
+                f"({self.scrub(complaint)}). Correct {self.SETTING}.url (it often ends in /v1) or {self.SETTING}.model."
             )
         return f"{self.settings.url} refuses the key in {self.settings.key_variable}. Put a valid one into that variable and run again."
 

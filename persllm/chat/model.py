@@ -9,7 +9,7 @@ from persllm.chat.kept import Keeper, ReplyCache
 from persllm.chat.ledger import Accounts
 from persllm.chat.protocol import Tally
 from persllm.chat.streaming import stream_from
-from persllm.constructor_settings import AddressSettings, ApiSettings
+from persllm.constructor_settings import AddressSettings
 from persllm.errors import ModelError
 from persllm.records import Piece, Reply, Request, fingerprint
 
@@ -22,15 +22,18 @@ class ApiModel:
     down what it came to. ModelError if the settings lack an address, a model, or a key that is needed.
     """
 
+    ADDRESS: type[Address] = Address
+    """How each address is asked."""
+
     def __init__(
         self,
-        settings: ApiSettings,
+        settings: AddressSettings,
         kept: Path | Keeper | None = None,
         further: Sequence[AddressSettings] = (),
         accounts: Accounts | None = None,
     ):
         self.settings, self.accounts = settings, accounts
-        self.addresses = [Address(one, settings.model) for one in addresses_of(settings, further)]
+        self.addresses = [self.ADDRESS(one, settings.model) for one in addresses_of(settings, further)]
         self.kept: Keeper | None = ReplyCache(kept) if isinstance(kept, Path) else kept
         self.tally = Tally()
 
@@ -101,7 +104,7 @@ class ApiModel:
         return fingerprint({"model": self.settings.model, **asked})
 
 
-def addresses_of(settings: ApiSettings, further: Sequence[AddressSettings]) -> list[AddressSettings]:
+def addresses_of(settings: AddressSettings, further: Sequence[AddressSettings]) -> list[AddressSettings]:
     """All addresses of the settings; ModelError if there is none, or no name of the model."""
     if not settings.model:
         raise ModelError("constructor.api.model is empty. Set it in the recipe, or with --set constructor.api.model=...")

@@ -3,6 +3,7 @@
     test.jsonl           the items: constructed ones, and the hand-written gold
     answers.jsonl        one line per taker, item and sample
     likelihoods.jsonl    one line per taker, item and text
+    cosines.jsonl        one line per taker, item and text it is compared with, if there is an encoder
     near.jsonl           questions that are as good as trained ones: none of the constructed, perhaps of the hand-written
     scores.jsonl figures.jsonl differences.jsonl confusion.jsonl    made from the above, without any model
 
@@ -21,13 +22,14 @@ from typing import Any
 
 from persllm.chat import ChatModel
 from persllm.config import EvaluationSettings, Recipe
+from persllm.evaluation.cosines import compare, encoder_of
 from persllm.evaluation.kept import Kept
 from persllm.evaluation.paper import near_trained
 from persllm.evaluation.tasks import Result, Task, answered, answers_wanted, batches, carry_out, likelihoods_wanted, measured
 from persllm.evaluation_settings import TAKERS
 from persllm.gold import gold_items, spread_gold
-from persllm.metrics import SHARES, Likelihood, Sitting, identification, score_all
-from persllm.privacy import guarded
+from persllm.metrics import SHARES, Cosine, Likelihood, Sitting, identification, score_all
+from persllm.privacy import guarded, is_masked, masks_for
 from persllm.records import Answer, Conversation, Material, Persona, TestItem
 from persllm.statistics import differences, figures, relative_changes
 from persllm.store import Progress, Run, StepFolder, read_records, replace_json, silent
@@ -59,10 +61,12 @@ def evaluate(
         asked += spread_gold(gold_items(folders, personas, families), settings.gold_items_per_set)
     folder.write("test.jsonl", asked)
     replace_json(folder.path / "weights.json", weights_below(run.path, (model for taker in takers for model in taker.models.values())))
+    far = bool(settings.embeddings.api.url) or any(taker.api for taker in takers)
+    materials = run.step("1-materials").records(Material) if far and opener is None else []
     if opener is None:
-        materials = run.step("1-materials").records(Material) if any(taker.api for taker in takers) else []
         opener = opener_of(takers, recipe.threads, guard_with(recipe, run.path / "privacy", personas, materials))
     answer(takers, asked, settings, folder, progress, opener, recipe.seed, run.path / "kept")
+    by_meaning(recipe, takers, asked, folder, run.path / "kept", run.path / "privacy", personas, materials)
     near = near_trained(asked, conversations, recipe.mixture.near_duplicate)
     folder.write("near.jsonl", near)
     return {**score(takers, asked, personas, conversations, settings, folder, recipe.seed), "near_trained": len(near)}
@@ -73,6 +77,22 @@ def guard_with(
 ) -> Callable[[ChatModel, str], ChatModel]:
     """Puts masks before a model at an address, if personal data may not reach it; their table stands in `folder`."""
     return lambda model, url: guarded(model, recipe.privacy, [url], folder, personas, materials)
+
+
+def by_meaning(
+    recipe: Recipe, takers: Sequence[Taker], items: Sequence[TestItem], folder: StepFolder, kept: Path, privacy: Path,
+    personas: Sequence[Persona], materials: Sequence[Material],
+) -> None:  # fmt: skip
+    """Write cosines.jsonl, if there is an encoder and the file is not there. `privacy` is the folder of the table of masks."""
+    settings = recipe.evaluation.embeddings
+    if not settings.used or (folder.path / "cosines.jsonl").is_file():
+        return
+    masked = str
+    if settings.api.url and is_masked(recipe.privacy, [settings.api.url]):
+        masked = masks_for(recipe.privacy, privacy, personas, materials).masked
+    answers = folder.records(Answer, "answers.jsonl")
+    encoder = encoder_of(settings, recipe.threads)
+    folder.write("cosines.jsonl", compare([taker.name for taker in takers], items, answers, encoder, kept / "vectors", masked))
 
 
 # Answering -----------------------------------------------------------------------------------------------
@@ -141,6 +161,8 @@ def sittings(takers: Sequence[str], items: Sequence[TestItem], personas: Sequenc
     """What each taker left on disk."""
     answers = read_records(folder.path / "answers.jsonl", Answer)
     likelihoods = read_records(folder.path / "likelihoods.jsonl", Likelihood)
+    file = folder.path / "cosines.jsonl"
+    cosines = read_records(file, Cosine) if file.is_file() else []
     return [
         Sitting(
             taker=taker,
@@ -148,6 +170,7 @@ def sittings(takers: Sequence[str], items: Sequence[TestItem], personas: Sequenc
             personas={persona.id: persona for persona in personas},
             answers={(one.item, one.sample): one for one in answers if one.taker == taker},
             likelihoods={(one.item, one.place, one.given): one for one in likelihoods if one.taker == taker},
+            cosines={(one.item, one.said): one for one in cosines if one.taker == taker},
         )
         for taker in takers
     ]

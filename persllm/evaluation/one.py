@@ -1,6 +1,6 @@
 """One model put to one test: a folder, a name, an address, or a taker of a run, on questions from anywhere.
 
-    test.jsonl answers.jsonl likelihoods.jsonl scores.jsonl figures.jsonl confusion.jsonl    as in an examination
+    test.jsonl answers.jsonl likelihoods.jsonl cosines.jsonl scores.jsonl figures.jsonl confusion.jsonl    as in an examination
     near.jsonl       questions that are as good as trained ones, if the training is known
     step.json        what was made of it, written last
 
@@ -16,7 +16,7 @@ from typing import Any, Literal, get_args
 
 from persllm.config import Recipe
 from persllm.errors import ConfigError, RunError
-from persllm.evaluation import answer, guard_with, score
+from persllm.evaluation import answer, by_meaning, guard_with, score
 from persllm.evaluation.kept import fingerprint_of
 from persllm.evaluation.paper import Paper, near_trained, read_paper
 from persllm.records import fingerprint
@@ -110,7 +110,7 @@ def put_to_test(
     taker = taker_for(entrant, paper, recipe, manner)
     made_with = {
         "models": {person: fingerprint_of(source) for person, source in taker.models.items()}, "manner": taker.manner, "passages": bool(taker.retrievers),
-        "test": fingerprint([item.identity for item in paper.items]), "evaluation": recipe.evaluation.model_dump(mode="json", exclude={"models", "takers"}),
+        "test": fingerprint([item.identity for item in paper.items]), "evaluation": recipe.evaluation.deciding("models", "takers"),
         "personas": fingerprint([persona.identity for persona in paper.personas]), "seed": recipe.seed, "threads": recipe.threads,
     }  # fmt: skip
     folder = StepFolder(out or Path("evaluations") / f"{taker.name}-{fingerprint(made_with)[:8]}")
@@ -119,6 +119,7 @@ def put_to_test(
     guard = guard_with(recipe, folder.path / "privacy", paper.personas, paper.materials)
     opener = opener or opener_of([taker], recipe.threads, guard)
     answer([taker], paper.items, recipe.evaluation, folder, progress, opener, recipe.seed, folder.path.parent / KEPT)
+    by_meaning(recipe, [taker], paper.items, folder, folder.path.parent / KEPT, folder.path / "privacy", paper.personas, paper.materials)
     facts = score([taker], paper.items, paper.personas, paper.conversations, recipe.evaluation, folder, recipe.seed)
     near = near_trained(paper.items, paper.conversations, recipe.mixture.near_duplicate)
     folder.write("near.jsonl", near)

@@ -7,12 +7,12 @@ reason and no value. `METRICS` says what each figure means and which way is bett
 from collections.abc import Sequence
 from typing import Literal
 
-from persllm.metrics import choice, consistency, development, distinction, fidelity, forgetting, identification, induction
+from persllm.metrics import choice, consistency, cosine, development, distinction, fidelity, forgetting, identification, induction
 from persllm.metrics.identification import Classifier
-from persllm.metrics.sitting import Likelihood, Sitting
+from persllm.metrics.sitting import Cosine, Likelihood, Sitting
 from persllm.records import Record, Score
 
-__all__ = ["METRICS", "SHARES", "Likelihood", "Metric", "Sitting", "score_all"]
+__all__ = ["METRICS", "SHARES", "Cosine", "Likelihood", "Metric", "Sitting", "score_all"]
 
 
 class Metric(Record):
@@ -21,7 +21,7 @@ class Metric(Record):
     name: str
     title: str
     unit: Literal["share", "score", "bleu", "nats"]
-    """`share`: items of which it holds, printed in per cent; `score`: a mean between 0 and 1; BLEU points; nats per token."""
+    """`share`: items of which it holds, printed in per cent; `score`: a mean of at most 1; BLEU points; nats per token."""
     better: Literal["higher", "lower", "beside"]
     """`beside`: neither by itself."""
     meaning: str
@@ -36,6 +36,8 @@ METRICS = {
         Metric(name="margin", title="margin", unit="nats", better="higher", meaning="log-likelihood per token of the right answer less that of the wrong one"),
         Metric(name="rouge_l", title="ROUGE-L", unit="score", better="higher", meaning="closeness of the generated answer to the reference, by words"),
         Metric(name="chrf", title="chrF", unit="score", better="higher", meaning="closeness of the generated answer to the reference, by characters"),
+        Metric(name="cosine", title="cosine of embeddings", unit="score", better="higher", meaning="closeness of the generated answer to the reference, by the vectors of an encoder"),
+        Metric(name="cosine_other", title="cosine of embeddings, floor", unit="score", better="beside", meaning="what the reference of another question of the same person and set would get in place of the answer"),
         Metric(name="fact_recall", title="fact recall", unit="score", better="higher", meaning="names, numbers and dates of the reference in the answer"),
         Metric(name="bleu_intra", title="Intra", unit="bleu", better="beside", meaning="likeness of two samples, same person and stage"),
         Metric(name="bleu_stage", title="Stage", unit="bleu", better="beside", meaning="likeness of the answers of one person's stages"),
@@ -71,6 +73,7 @@ def score_all(sitting: Sitting, classifier: Classifier | None) -> list[Score]:
     parts: Sequence[list[Score]] = (
         choice.score(sitting),
         fidelity.score(sitting),
+        cosine.score(sitting),
         distinction.score(sitting),
         identification.score(sitting, classifier),
         induction.score(sitting),

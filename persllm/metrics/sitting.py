@@ -1,7 +1,7 @@
 """Everything one taker left at the examination: what the metrics look at."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Literal
 
@@ -9,6 +9,7 @@ from persllm.languages import language
 from persllm.records import Answer, Persona, Record, Score, TestItem
 
 Given = Literal["question", "nothing", "plain", "first"]
+Said = Literal["answer", "other"]
 
 
 class Likelihood(Record):
@@ -28,6 +29,19 @@ class Likelihood(Record):
     """Why there is no likelihood; what rests on it stays unscored."""
 
 
+class Cosine(Record):
+    """How near the reference of an item is to another text, by the vectors of an encoder."""
+
+    taker: str
+    item: str
+    said: Said
+    """The other text: the greedy answer, or the reference of another question."""
+    value: float | None = None
+    """Cosine, -1 to 1; None if there is none."""
+    error: str = ""
+    """Why there is none."""
+
+
 @dataclass(frozen=True)
 class Sitting:
     """One taker's answers and likelihoods, with the items they belong to."""
@@ -39,6 +53,8 @@ class Sitting:
     """(item, sample) -> answer; sample 0 is the greedy one."""
     likelihoods: Mapping[tuple[str, int, Given], Likelihood]
     """(item, place, given) -> likelihood."""
+    cosines: Mapping[tuple[str, Said], Cosine] = field(default_factory=dict)
+    """(item, said) -> cosine; empty if no encoder was asked."""
 
     def language(self, item: TestItem) -> ModuleType:
         """The language module of the person asked."""

@@ -36,7 +36,7 @@ def receivers(recipe: Recipe) -> list[Receiver]:
 
 
 def is_used(recipe: Recipe, setting: str) -> bool:
-    """Whether an address is asked at all: the annotator's by the engine `llm`, the verifying model's if there is a share for it, a taker's if it sits."""
+    """Whether an address is asked at all: the annotator's by the engine `llm`, the verifying model's if there is a share for it, a taker's if it sits, the encoder's if it is named."""
     section = setting.split(".")[0]
     if section == "judge":
         return False  # not by a run: `persllm judge` names its own

@@ -20,6 +20,8 @@ HEADLINES: tuple[tuple[str, str, str, str], ...] = (
     ("choice_against", "opposite", "all", "against the opposite view"),
     ("rouge_l", "", "all", "ROUGE-L"),
     ("chrf", "", "all", "chrF"),
+    ("cosine", "", "all", "cosine of embeddings"),
+    ("cosine_other", "", "all", "cosine of embeddings, floor"),
     ("fact_recall", "", "all", "fact recall"),
     ("identified_person", "", "all", "person identified"),
     ("identified_stage", "", "all", "person and stage identified"),
