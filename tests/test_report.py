@@ -186,6 +186,17 @@ def test_the_exchanges_are_real_answers_judged_right(evidence) -> None:
         assert all(said.text == evidence.answers["dpo", item, 0].text for said, item in zip(exchange.answers, exchange.items, strict=True))
 
 
+def test_hand_written_questions_are_shown_before_constructed_ones(tmp_path: Path) -> None:
+    twins = [
+        item.model_copy(update={"id": f"zz/{item.id}", "set": "stage", "origin": "constructed", "group": "zz"})
+        for item in items()
+        if item.set == "shared"
+    ]
+    evidence = read_evidence(RECIPE, run_of(tmp_path, {"prompted": "yes", "dpo": "perfect"}, [*items(), *twins]))
+    assert {item.origin for item in evidence.items.values() if item.set == "shared"} == {"gold"}
+    assert sample_exchanges(evidence)[0].items == ("ada/early-shared", "ada/late-shared")
+
+
 def test_bad_examples_are_shown_beside_good_ones(tmp_path: Path) -> None:
     found = examples(read_evidence(RECIPE, run_of(tmp_path, {"prompted": "perfect", "sft": "yes"})))
     good, bad = [e for e in found if e.good], [e for e in found if not e.good]

@@ -132,7 +132,7 @@ def correction(evidence: Evidence, used: set[str]) -> Exchange | None:
 
 
 def best_pair(evidence: Evidence, pairs: Iterable[tuple[TestItem, TestItem]], used: set[str], title: str, rival: str) -> Exchange | None:
-    """The pair that the metrics judge best, on a question not shown yet if there is one."""
+    """The pair that the metrics judge best, on a question not shown yet if there is one; hand-written ones first, which are made to be read."""
 
     def rank(pair: tuple[TestItem, TestItem]) -> tuple[float, ...]:
         def both(metric: str, detail: str = "") -> float:
@@ -140,7 +140,8 @@ def best_pair(evidence: Evidence, pairs: Iterable[tuple[TestItem, TestItem]], us
 
         differ = evidence.text(evidence.final, pair[0].id) != evidence.text(evidence.final, pair[1].id)
         fresh = pair[0].messages[-1].content not in used
-        return float(differ), float(fresh), both("choice_against", rival), both("identified_stage"), both("chrf")
+        written = float(all(item.origin == "gold" for item in pair))
+        return float(differ), float(fresh), written, both("choice_against", rival), both("identified_stage"), both("chrf")
 
     chosen = max(pairs, key=lambda pair: (rank(pair), pair[0].id, pair[1].id), default=None)
     return exchange_of(evidence, list(chosen), title) if chosen else None
