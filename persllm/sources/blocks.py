@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 from typing import NamedTuple
 
 from persllm.errors import MaterialError
-from persllm.sources.bounded import DEEPEST, LONGEST_LINE
+from persllm.sources.bounded import DEEPEST, LONGEST_LINE, UNREADABLE
 
 BLOCKS = {
     "p",
@@ -127,9 +127,9 @@ class Page(HTMLParser):
 
 
 def blocks(text: str, name: str) -> Iterator[Block]:
-    """The blocks of a page in order; MaterialError if it is nested too deep."""
+    """The blocks of a page in order, a NUL as the mark of what is unreadable; MaterialError if it is nested too deep."""
     page = Page(name)
-    page.feed(text)
+    page.feed(text.replace("\0", UNREADABLE))
     page.close()
     page.flush()
     for block in page.found:

@@ -27,7 +27,7 @@ def recognises(path: Path, head: bytes) -> bool:
 
 def read(path: Path) -> Iterator[Passage | Dropped]:
     """Paragraphs of the article, or what is set out in another form."""
-    text = decoded(whole(path, LARGEST), path.name)
+    text = decoded(whole(path, LARGEST), path.name).replace("\0", UNREADABLE)
     found = list(article(text, path.name))
     shown = [row for block in found[:400] for row in (block.text, "")]
     form = next((known for known in FORMS if known.fits(shown)), None)

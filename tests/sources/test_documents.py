@@ -241,6 +241,17 @@ def test_a_web_page_in_another_encoding(tmp_path: Path) -> None:
     assert shown(tmp_path / "a.html") == [("山上有一座磨坊，磨坊里住着一位老人，他从来不下山。", "a.html:1", "磨坊")]
 
 
+def test_a_nul_in_a_page_is_named_and_the_rest_is_read(tmp_path: Path) -> None:
+    (tmp_path / "a.html").write_bytes(
+        b"\xef\xbb\xbf<html><body>\n<p>\0</p>\n<p>The mill stood\0 still.</p>\n<p>It rained all night.</p></body></html>"
+    )
+    found = list(read_path(tmp_path / "a.html"))
+    assert [(one.item, one.reason) for one in found if isinstance(one, Dropped)] == [
+        ("a.html:2", "unreadable characters"), ("a.html:3", "unreadable characters"),
+    ]  # fmt: skip
+    assert shown(tmp_path / "a.html") == [("It rained all night.", "a.html:4", "")]
+
+
 def test_a_page_nested_without_end_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.html").write_text("<html>" + "<div>" * 100_000 + "words")
     with pytest.raises(MaterialError, match="nested deeper"):
