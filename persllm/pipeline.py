@@ -23,7 +23,8 @@ from persllm.config import Recipe
 from persllm.construction import Construction
 from persllm.errors import ConfigError, MaterialError, RunError
 from persllm.gold import gold_items
-from persllm.launching import Launch, follow, leading, plan
+from persllm.launching import Launch, follow, plan
+from persllm.leading import leading
 from persllm.privacy import refuse_remote
 from persllm.provenance import logged, write_provenance
 from persllm.records import Conversation, Dropped, Material, Persona, PreferencePair, Question, TestItem, fingerprint
@@ -245,17 +246,6 @@ STEPS = (
 )
 BY_FOLDER = {step.folder: step for step in STEPS}
 
-TOLD_OF_MODELS = (
-    "attacks/result.*",
-    "attacks/*/worked.jsonl",
-    "timeline/result.*",
-    "scales/*/result.*",
-    "judge/*/judge.json",
-    "audit/*.*",
-    "ablations.*",
-)
-"""Results of what was put to the finished models of a run, which the report shows."""
-
 Show = Callable[[Step], contextlib.AbstractContextManager[Progress]]
 """Opens whatever shows the progress of a step."""
 
@@ -307,9 +297,10 @@ def run_recipe(
 
 def remove_told(run: Run) -> None:
     """Remove what attacks, scales, judges and audits told of models that are made again; what was answered and paid for stays."""
-    for pattern in TOLD_OF_MODELS:
-        for file in run.path.glob(pattern):
-            file.unlink()
+    from persllm.report.further import told_of_models
+
+    for file in told_of_models(run.path):
+        file.unlink()
 
 
 def take_part_in(run: Run, launch: Launch, last: Step | None, show: Show) -> None:

@@ -9,7 +9,8 @@ import pytest
 from persllm import launching
 from persllm.config import Recipe, SftSettings
 from persllm.errors import PersllmError, RunError, TrainingError
-from persllm.launching import LEADING, Launch, Listener, follow, leading, sign_of
+from persllm.launching import Launch, follow
+from persllm.leading import LEADING, Listener, leading, sign_of
 from persllm.pipeline import run_recipe
 from persllm.store import replace_json, silent
 from persllm.training.arguments import training_arguments
@@ -86,8 +87,8 @@ def test_a_failure_of_before_is_not_taken_for_one_of_now(tmp_path: Path) -> None
 
 
 def test_silence_ends_the_waiting_and_signs_prolong_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(launching, "SILENCE", 0.6)
-    monkeypatch.setattr(launching, "BEAT", 0.1)
+    monkeypatch.setattr("persllm.leading.SILENCE", 0.6)
+    monkeypatch.setattr("persllm.leading.BEAT", 0.1)
     listener = Listener(tmp_path)
     with leading(tmp_path):
         for _ in range(10):

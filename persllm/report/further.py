@@ -44,6 +44,13 @@ SOURCES = (
     Source(title="What each part of the method is worth", place="ablations", command="persllm ablate {recipe}"),
     Source(title="What the weights give away", place="audit/*", command="persllm audit {run}"),
 )
+BESIDE = ("attacks/*/worked.jsonl", "judge/*/judge.json")
+"""What commands leave of the finished models besides."""
+
+
+def told_of_models(run: Path) -> list[Path]:
+    """Every result of a command that was put to the finished models of a run; what was answered and paid for is none."""
+    return [file for pattern in (*(f"{source.place}.*" for source in SOURCES), *BESIDE) for file in run.glob(pattern)]
 
 
 def found_in(run: Path) -> list[Found]:
