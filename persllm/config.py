@@ -61,15 +61,15 @@ class BaseSettings(Settings):
     """How a stage is told: `new` adds one special token for each stage to the vocabulary, as in the paper (section 3.3); `reserved` takes tokens that the tokenizer keeps in reserve, and resizes nothing; `text` says it in words."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     """Number format in which base and models are stored; `auto` that of the base, for the small base float32."""
-    hidden_size: int = 128
+    hidden_size: int = Field(128, ge=1)
     """Width of a small base that is built."""
-    layers: int = 4
+    layers: int = Field(4, ge=1)
     """Depth of a small base that is built."""
-    vocabulary: int = 4096
+    vocabulary: int = Field(4096, ge=1)
     """Size of the byte-level BPE vocabulary of a small base that is built."""
-    pretraining_tokens: int = 300_000
+    pretraining_tokens: int = Field(300_000, ge=1)
     """Tokens that a small base reads which is built."""
-    learning_rate: float = 3e-3
+    learning_rate: float = Field(3e-3, ge=0.0, allow_inf_nan=False)
     """Peak rate of the pretraining of a small base that is built."""
 
 
@@ -152,15 +152,15 @@ class MixtureSettings(Settings):
 class TrainingSettings(Settings):
     """One training phase."""
 
-    epochs: float = 1.0
+    epochs: float = Field(1.0, gt=0.0, allow_inf_nan=False)
     """Passes over the mixture (the mixture itself repeats personified data)."""
-    batch: int = 16
+    batch: int = Field(16, ge=1)
     """Samples per optimizer step."""
-    learning_rate: float = 5e-5
+    learning_rate: float = Field(5e-5, ge=0.0, allow_inf_nan=False)
     """Peak learning rate."""
-    warmup: int = 50
+    warmup: int = Field(50, ge=0)
     """Steps of linear warm-up."""
-    weight_decay: float = 0.1
+    weight_decay: float = Field(0.1, ge=0.0, allow_inf_nan=False)
     """Weight decay of AdamW."""
     max_length: int = Field(0, ge=0)
     """Longest sample in tokens; longer ones are dropped and counted, never cut. 0 takes what the base holds."""
@@ -211,13 +211,13 @@ class DpoSettings(TrainingSettings):
     """`orpo`, `cpo` and `simpo` need no reference model; they are TRL's experimental trainers."""
     start: Literal["sft", "base"] = "sft"
     """The model that is trained; `base` for `orpo`, `cpo` and `simpo` in one stage, from the pairs alone."""
-    learning_rate: float = 5e-6
+    learning_rate: float = Field(5e-6, ge=0.0, allow_inf_nan=False)
     """Peak learning rate. Too high a rate destroys the model while the reward accuracy still says 1.00."""
     beta: float = Field(0.1, gt=0.0)
     """Strength of the pull towards the SFT model (`orpo`: weight of the odds ratio; `simpo` wants 2 and more)."""
     loss: dict[DpoLoss, float] = Field({"sigmoid": 1.0})
     """TRL's losses of DPO, each with its weight; `sft_weight` adds to them."""
-    sft_weight: float = 0.2
+    sft_weight: float = Field(0.2, ge=0.0, allow_inf_nan=False)
     """Weight of the SFT loss on the chosen answers, which keeps their likelihood from falling."""
     reference: Literal["precomputed", "adapter"] = "precomputed"
     """What the SFT model finds likely: computed once, before, or at every step with the adapter switched off (`adapter: lora`)."""
@@ -227,7 +227,7 @@ class DpoSettings(TrainingSettings):
     """Pairs are dropped in which one answer has more than so many times the words of the other; 0 keeps all."""
     most_fall: float = Field(0.5, ge=0.0)
     """By so many nats per token the chosen answers may become less likely; more stops the training and keeps the last good weights. 0 lets it go on."""
-    pairs: int = 1024
+    pairs: int = Field(1024, ge=0)
     """At most so many preference pairs, spread over the contrasts; 0 leaves the phase out."""
     contrasts: tuple[ContrastName, ...] = (
         "stage", "persona", "induction", "control", "future",
@@ -255,9 +255,9 @@ class Recipe(Settings):
     """`solo` trains one model per person, as in the paper; `cast` one model for all, chosen by name and stage."""
     personas: tuple[str, ...] = Field(min_length=1)
     """Folders of persons, relative to the recipe."""
-    seed: int = 0
+    seed: int = Field(0, ge=0, lt=2**32)
     """Seed of everything that is drawn."""
-    threads: int = 2
+    threads: int = Field(2, ge=1)
     """CPU threads of the models; part of the settings because sums depend on it."""
     doctor: DoctorSettings = DoctorSettings()
     base: BaseSettings = BaseSettings()

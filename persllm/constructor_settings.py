@@ -47,9 +47,9 @@ class AddressSettings(Settings):
 class ApiSettings(AddressSettings):
     """The model that annotates, at an OpenAI-compatible address."""
 
-    temperature: float = 0.7
+    temperature: float = Field(0.7, ge=0.0, allow_inf_nan=False)
     """Sampling temperature."""
-    max_tokens: int = 1024
+    max_tokens: int = Field(1024, ge=1)
     """Longest reply, with the reasoning of a model that thinks."""
 
 
@@ -168,9 +168,9 @@ class ConstructorSettings(Settings):
     """For `llm`: share of questions and opinions of one stage that the person is asked at every other stage too."""
     stylised: int = Field(0, ge=0)
     """So many general conversations are told anew in each person's voice, at each stage; see `mixture.stylised`."""
-    objective_words: int = 1500
+    objective_words: int = Field(1500, ge=1)
     """Budget of retrieved experiences and knowledge per answer, in words (Chinese: characters)."""
-    subjective_words: int = 500
+    subjective_words: int = Field(500, ge=1)
     """Budget of retrieved speech per answer."""
     api: ApiSettings = ApiSettings()
     apis: tuple[AddressSettings, ...] = ()

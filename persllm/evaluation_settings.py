@@ -64,13 +64,13 @@ class EvaluationSettings(Settings):
     """At most so many hand-written items per test set."""
     samples: int = Field(2, ge=2)
     """Answers drawn per shared question for the metric `distinction`."""
-    temperature: float = 0.7
+    temperature: float = Field(0.7, ge=0.0, allow_inf_nan=False)
     """Temperature of these."""
-    max_tokens: int = 64
+    max_tokens: int = Field(64, ge=1)
     """Longest answer."""
     bootstrap: int = Field(1000, ge=100)
     """Resamplings behind each interval."""
-    batch: int = 64
+    batch: int = Field(64, ge=1)
     """Items answered or scored at once."""
     embeddings: EmbeddingSettings = EmbeddingSettings()
     """For the figure `cosine`; not measured unless `path` or `api.url` is set."""

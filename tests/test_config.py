@@ -30,6 +30,17 @@ def test_a_wrong_value_is_shown(tmp_path: Path) -> None:
         read_recipe(recipe(tmp_path, "personas: [ada]\nmode: duo\n"))
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    ["sft.epochs=-1", "sft.epochs=0", "sft.epochs=.inf", "sft.batch=0", "dpo.warmup=-1", "dpo.pairs=-1", "sft.learning_rate=.nan", "base.layers=0",
+     "threads=0", "seed=-1", "evaluation.batch=0", "evaluation.max_tokens=0", "constructor.objective_words=0", "constructor.api.temperature=-1"],
+)  # fmt: skip
+def test_a_number_that_nothing_could_be_made_with_is_refused(wrong: str, tmp_path: Path) -> None:
+    key = wrong.partition("=")[0]
+    with pytest.raises(ConfigError, match=rf"{key}: Input should be"):
+        read_recipe(recipe(tmp_path, "personas: [ada]\n"), (wrong,))
+
+
 def test_what_our_own_checks_refuse_is_said_in_their_words(tmp_path: Path) -> None:
     file = recipe(tmp_path, "personas: [ada]\nevaluation: {takers: [nobody]}\n")
     with pytest.raises(ConfigError, match=r"toy\.yaml: evaluation\.takers: no taker nobody; there are"):
