@@ -45,7 +45,11 @@ class Passage(Record):
 
 
 class SourceReader(Protocol):
-    """Reads files of one format."""
+    """Reads files of one format.
+
+    Of a path that is no folder it asks only the names, and opens it as text or bytes through `sources.bounded`: it may
+    be a file on the disk or one in an archive.
+    """
 
     name: str
     """Short name of the format, such as `epub`."""

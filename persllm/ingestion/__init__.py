@@ -47,7 +47,7 @@ def ingest(
     person = Person(folder.name, folder.aliases, folder.language)
     pieces, read = read_all(new, person, request, progress, annotator)
     if new and all(piece.doubt for piece in pieces):
-        raise MaterialError(nothing_found(person, found, read.speakers))
+        raise MaterialError(nothing_found(person, found, read))
     stages = stages_for(request.stages, folder.stages, pieces, tuple(read.chapters), person.language)
     placed, unsure = place(pieces, stages)
     if new and not placed:
@@ -112,14 +112,15 @@ def watched(source: Collected, read: Reading, person: Person, request: Request, 
 def readable(source: Collected, request: Request) -> Iterator[Passage | Dropped]:
     """What the reader of a source yields; a file in a folder that cannot be read any further is dropped there."""
     try:
-        if request.columns:
-            yield from columns.Columns(columns.read_mapping(request.columns)).read(source.path)
-        else:
-            yield from read_path(source.path, source.format)
+        with source.opened() as path:
+            if request.columns:
+                yield from columns.Columns(columns.read_mapping(request.columns)).read(path)
+            else:
+                yield from read_path(path, source.format)
     except MaterialError as error:
         if source.asked_for:
             raise
-        yield Dropped(item=source.path.name, reason="cannot be read", detail=str(error))
+        yield Dropped(item=source.own_name, reason="cannot be read", detail=str(error))
 
 
 def place(pieces: Iterable[Piece], stages: Stages) -> tuple[list[Piece], list[Piece]]:
@@ -131,10 +132,13 @@ def place(pieces: Iterable[Piece], stages: Stages) -> tuple[list[Piece], list[Pi
     return placed, unsure
 
 
-def nothing_found(person: Person, sources: Sequence[Collected], speakers: Counter[str]) -> str:
+def nothing_found(person: Person, sources: Sequence[Collected], read: Reading) -> str:
     """The error for sources in which the person does not occur."""
     files = ", ".join(source.name for source in sources[:3])
-    if not speakers:
+    broken = next((lost.detail for lost in read.dropped if lost.reason == "cannot be read"), "")
+    if broken and not read.speakers:
+        return f"{files}: nothing of {person.name} found, and not all could be read: {broken}"
+    if not read.speakers:
         return f"{files}: {person.name} does not occur. Give the name as the sources have it with --person or --alias."
-    heard = ", ".join(f"{name} ({count})" for name, count in speakers.most_common(MOST_NAMED))
+    heard = ", ".join(f"{name} ({count})" for name, count in read.speakers.most_common(MOST_NAMED))
     return f"{files}: no words of {person.name}. Those who speak are {heard}. Give the right form with --alias."

@@ -1,37 +1,89 @@
-"""From what the user names to files with a format: folders are walked, links out of them are not followed."""
+"""From what the user names to files with a format: folders and ZIP archives are walked, links out are not followed."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from hashlib import sha256
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from persllm.errors import MaterialError
 from persllm.records import Dropped, Record
 from persllm.sources import READERS, reader, recognise
-from persllm.sources.bounded import opened
+from persllm.sources.archives import Archive, Member, archive
+from persllm.sources.bounded import head_of, opened
 
 MOST_FILES = 20_000
 CHUNK = 1 << 20
 NOT_MATERIAL = re.compile(r"(?:^|[_ -])(?:licen[cs]e|copying|readme|changelog)(?:$|[_ -])", re.IGNORECASE)
 """Names of files that come along with material; who names such a file itself gets it read."""
+MEDIA = {
+    ".jpg", ".jpeg", ".png", ".gif", ".webp", ".heic", ".bmp", ".tif", ".tiff", ".mp4", ".mov", ".m4v", ".3gp", ".webm", ".avi", ".mkv",
+    ".opus", ".ogg", ".oga", ".m4a", ".mp3", ".aac", ".amr", ".wav", ".flac", ".vcf", ".tgs", ".was",
+}  # fmt: skip
+"""Endings of pictures, recordings and the like, which come along with chats; nothing in them can be read."""
+SHOWN = 3
+"""Names that are listed where an archive holds nothing to read."""
 
 
 class Collected(Record):
-    """A file, or a folder that is one export, and its reader."""
+    """A file, a file in a ZIP archive, or a folder that is one export, and its reader."""
 
     path: Path
+    member: str = ""
+    """Name of the file inside the archive at `path`; empty if the path is the source itself."""
     name: str
-    """As the user named it: the file's name, below the folder that was given."""
+    """As the user named it: the file's name, below the folder or archive that was given."""
     format: str
     reason: str
     sha256: str
     size: int
     asked_for: bool
-    """Whether the user named it itself, and not only a folder it is in."""
+    """Whether the user named it itself, and not only what it is in."""
+
+    @property
+    def own_name(self) -> str:
+        """The last part of its name, with which its reader begins every place."""
+        return PurePosixPath(self.member).name if self.member else self.path.name
 
     def named(self, place: str) -> str:
-        """A place that begins with the path's own name, beginning with the name that the user knows."""
-        return self.name + place.removeprefix(self.path.name)
+        """A place that begins with the source's own name, beginning with the name that the user knows."""
+        return self.name + place.removeprefix(self.own_name)
+
+    @contextmanager
+    def opened(self) -> Iterator[Path | Member]:
+        """What its reader takes for a path."""
+        if not self.member:
+            yield self.path
+            return
+        with archive(self.path, is_media) as zipped:
+            yield Member(zipped, self.member)
+
+
+class Found:
+    """What the walk has come to."""
+
+    def __init__(self, wanted: str):
+        self.wanted = wanted
+        """Name of the reader for all; empty: each is recognised."""
+        self.sources: dict[str, Collected] = {}
+        """SHA-256 -> source: each content once."""
+        self.dropped: list[Dropped] = []
+
+    def drop(self, item: str, reason: str, detail: str = "") -> None:
+        """Note what is left out."""
+        self.dropped.append(Dropped(item=item, reason=reason, detail=detail))
+
+    def take(self, source: Collected) -> None:
+        """Note a source; one whose name another has already gets that of its folder before it."""
+        if source.sha256 in self.sources:
+            self.drop(source.name, "the same file twice", self.sources[source.sha256].name)
+            return
+        names = {known.name for known in self.sources.values()}
+        if source.name in names:
+            source = source.model_copy(update={"name": f"{source.path.resolve().parent.name}/{source.name}"})
+        if source.name in names:
+            raise MaterialError(f"{source.path}: another source is called {source.name} too. Rename one of them.")
+        self.sources[source.sha256] = source
 
 
 def collect(paths: Iterable[Path], wanted: str) -> tuple[list[Collected], list[Dropped]]:
@@ -39,33 +91,100 @@ def collect(paths: Iterable[Path], wanted: str) -> tuple[list[Collected], list[D
 
     MaterialError if a named file cannot be read, or nothing is left.
     """
-    found: dict[str, Collected] = {}
-    dropped: list[Dropped] = []
+    found = Found(wanted)
     if wanted:
         reader(wanted)
     for path in paths:
         if not path.exists():
             raise MaterialError(f"{path}: no such file or folder.")
-        walk = [(path, path.name)] if path.is_file() or taken(path, wanted) else list(below(path, dropped))
-        for file, name in walk:
+        if path.is_file() or taken(path, wanted):
+            look(path, path.name, found, asked_for=True)
+            continue
+        for file, name in below(path, found):
             try:
-                source = source_of(file, name, wanted, file == path)
+                look(file, name, found, asked_for=False)
             except MaterialError as error:
-                if file == path:
-                    raise
-                dropped.append(Dropped(item=name, reason="cannot be read", detail=str(error)))
-                continue
-            if source is None:
-                if file == path:
-                    raise MaterialError(f"{path}: no reader knows this format. Convert it, or name one with --format: {known_formats()}.")
-                dropped.append(Dropped(item=name, reason="unknown format", detail=file.suffix))
-            elif source.sha256 in found:
-                dropped.append(Dropped(item=name, reason="the same file twice", detail=found[source.sha256].name))
-            else:
-                found[source.sha256] = source
-    if not found:
+                found.drop(name, "cannot be read", str(error))
+    if not found.sources:
         raise MaterialError(f"no readable source in {', '.join(map(str, paths))}. Known formats are {known_formats()}.")
-    return list(found.values()), dropped
+    return list(found.sources.values()), found.dropped
+
+
+def look(path: Path, name: str, found: Found, asked_for: bool) -> None:
+    """Take a file, or what is in it; MaterialError if the user named it and it cannot be used."""
+    if is_archive(path, found.wanted):
+        look_inside(path, name, found, asked_for)
+        return
+    source = source_of(path, name, found.wanted, asked_for)
+    if source:
+        found.take(source)
+    elif asked_for:
+        raise MaterialError(f"{path}: no reader knows this format. Convert it, or name one with --format: {known_formats()}.")
+    else:
+        found.drop(name, "unknown format", path.suffix)
+
+
+def is_archive(path: Path, wanted: str) -> bool:
+    """Whether a file is a ZIP archive that no reader takes as a whole, as that of Slack's export is."""
+    if path.suffix.lower() != ".zip" or not path.is_file():
+        return False
+    head = head_of(path)
+    if not head.startswith(b"PK"):
+        return False
+    return not (reader(wanted).recognises(path, head) if wanted else recognise(path))
+
+
+def look_inside(path: Path, name: str, found: Found, asked_for: bool) -> None:
+    """Take the files of an archive, as those of a folder; MaterialError if it is not to be trusted, or the user named it and nothing in it can be read."""
+    inside = Found(found.wanted)
+    with archive(path, is_media) as zipped:
+        if any(info.flag_bits & 0x1 for info in zipped.members.values()):
+            zipped.refuse("locked with a password")
+        for member in sorted(zipped.passed_over):
+            inside.drop(f"{name}/{member}", "media file", PurePosixPath(member).suffix)
+        for member in sorted(zipped.members):
+            try:
+                look_at_member(path, zipped, member, f"{name}/{member}", inside)
+            except MaterialError as error:
+                inside.drop(f"{name}/{member}", "cannot be read", str(error))
+    if asked_for and not inside.sources:
+        raise MaterialError(f"{path}: {nothing_inside(inside.dropped)}")
+    found.dropped += inside.dropped
+    for source in inside.sources.values():
+        found.take(source)
+
+
+def look_at_member(path: Path, zipped: Archive, member: str, name: str, found: Found) -> None:
+    """Take a file of an archive, if it can be read."""
+    plain = PurePosixPath(member)
+    if any(part.startswith(".") or part == "__MACOSX" for part in plain.parts):
+        return
+    if NOT_MATERIAL.search(plain.stem):
+        found.drop(name, "a licence or a note, no material")
+        return
+    source = source_of(Member(zipped, member), name, found.wanted, False)
+    if source:
+        found.take(source.model_copy(update={"path": path, "member": member}))
+    elif plain.suffix.lower() == ".zip":
+        found.drop(name, "an archive in an archive", "unpack it first")
+    else:
+        found.drop(name, "unknown format", plain.suffix)
+
+
+def nothing_inside(dropped: list[Dropped]) -> str:
+    """Why an archive is of no use: what stands in it."""
+    broken = next((lost.detail for lost in dropped if lost.reason == "cannot be read"), "")
+    if broken:
+        return f"a ZIP archive of which nothing can be read: {broken}"
+    if not dropped:
+        return "a ZIP archive with nothing in it. Export again."
+    shown = ", ".join(lost.item for lost in dropped[:SHOWN])
+    return f"a ZIP archive in which no reader knows anything. It holds {len(dropped)} files ({shown}). Known formats are {known_formats()}."
+
+
+def is_media(member: str) -> bool:
+    """Whether a name is that of a picture, a recording or the like."""
+    return PurePosixPath(member).suffix.lower() in MEDIA
 
 
 def known_formats() -> str:
@@ -78,7 +197,7 @@ def taken(folder: Path, wanted: str) -> bool:
     return any(known.recognises(folder, b"") for known in READERS if wanted in ("", known.name))
 
 
-def below(folder: Path, dropped: list[Dropped]) -> Iterable[tuple[Path, str]]:
+def below(folder: Path, found: Found) -> Iterable[tuple[Path, str]]:
     """The files of a folder in the order of their names; hidden ones are passed over, links out are dropped."""
     root = folder.resolve()
     for number, path in enumerate(sorted(folder.rglob("*"))):
@@ -88,14 +207,16 @@ def below(folder: Path, dropped: list[Dropped]) -> Iterable[tuple[Path, str]]:
         if any(part.startswith(".") for part in path.relative_to(folder).parts):
             continue
         if not path.resolve().is_relative_to(root):
-            dropped.append(Dropped(item=name, reason="a link that leads out of the folder"))
+            found.drop(name, "a link that leads out of the folder")
         elif path.is_file() and NOT_MATERIAL.search(path.stem):
-            dropped.append(Dropped(item=name, reason="a licence or a note, no material"))
+            found.drop(name, "a licence or a note, no material")
+        elif path.is_file() and is_media(path.name):
+            found.drop(name, "media file", path.suffix)
         elif path.is_file():
             yield path, name
 
 
-def source_of(path: Path, name: str, wanted: str, asked_for: bool) -> Collected | None:
+def source_of(path: Path | Member, name: str, wanted: str, asked_for: bool) -> Collected | None:
     """A source with its format; None if no reader knows it."""
     found = recognise(path)
     if wanted:
@@ -104,7 +225,7 @@ def source_of(path: Path, name: str, wanted: str, asked_for: bool) -> Collected 
         return None
     else:
         format_, reason = found.format, found.reason
-    files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file() and not file.is_symlink())
+    files = [path] if not path.is_dir() else sorted(file for file in path.rglob("*") if file.is_file() and not file.is_symlink())
     digest, size = sha256(), 0
     for file in files:
         if file != path:
@@ -113,4 +234,6 @@ def source_of(path: Path, name: str, wanted: str, asked_for: bool) -> Collected 
             while piece := handle.read(CHUNK):
                 digest.update(piece)
                 size += len(piece)
-    return Collected(path=path, name=name, format=format_, reason=reason, sha256=digest.hexdigest(), size=size, asked_for=asked_for)
+    return Collected(
+        path=Path(str(path)), name=name, format=format_, reason=reason, sha256=digest.hexdigest(), size=size, asked_for=asked_for
+    )

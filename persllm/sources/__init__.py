@@ -2,7 +2,7 @@
 
 A reader is a module with `name`, `recognises` and `read` (`persllm.passages.SourceReader`); it opens files through
 `bounded` and its neighbours, yields passages as a stream, and imports heavy libraries where it uses them. The place
-of a passage begins with the name of the path that was given to `read`.
+of a passage begins with the name of the path that was given to `read`. The path may be a member of an archive.
 """
 
 from collections.abc import Iterator

@@ -1,18 +1,21 @@
 """ZIP archives of strangers: names that stay inside, no links, no passwords, bounded size after unpacking.
 
 Nothing is ever unpacked to the disk. The sizes that an archive declares are not believed: every byte that comes out
-of it is counted.
+of it is counted. What is inside is read by the readers of its own format, which get a `Member` for a path.
 """
 
+import io
+import os
 import stat
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 from persllm.errors import MaterialError
-from persllm.sources.bounded import LARGEST_WHOLE, opened
+from persllm.sources.bounded import LARGEST_WHOLE, seekable
 
 MOST_MEMBERS = 10_000
 LARGEST_ARCHIVE = 1 << 30
@@ -25,12 +28,15 @@ CHUNK = 1 << 16
 
 
 class Archive:
-    """An open ZIP archive."""
+    """An open ZIP archive. Members that are `passed_over` cannot be read, and their size does not count."""
 
-    def __init__(self, file: zipfile.ZipFile, name: str):
+    def __init__(self, file: zipfile.ZipFile, name: str, passed_over: Callable[[str], bool] = lambda member: False):
         self.file, self.name = file, name
         self.taken = 0
-        self.members = {info.filename: info for info in file.infolist() if not info.is_dir()}
+        """Bytes that came out so far."""
+        every = [info for info in file.infolist() if not info.is_dir()]
+        self.members = {info.filename: info for info in every if not passed_over(info.filename)}
+        self.passed_over = [info.filename for info in every if passed_over(info.filename)]
         self.check()
 
     def check(self) -> None:
@@ -53,30 +59,92 @@ class Archive:
 
     def read(self, member: str, most: int = LARGEST_WHOLE) -> bytes:
         """The bytes of a member; MaterialError if it is missing, too large, damaged or locked."""
+        with self.stream(member, most) as stream:
+            return stream.read()
+
+    def stream(self, member: str, most: int = LARGEST_ARCHIVE) -> IO[bytes]:
+        """The bytes of a member one after the other; MaterialError at once or on the way, as for `read`."""
         info = self.members.get(member)
         if info is None:
             raise MaterialError(f"{self.name}: {member[:60]!r} is missing in the archive. The file is damaged or of another format.")
         if info.flag_bits & 0x1:
             raise MaterialError(f"{self.name}: locked with a password. Unlock it first.")
-        pieces: list[bytes] = []
-        size = 0
+        return io.BufferedReader(Unpacked(self, info, most), CHUNK)
+
+
+DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError)
+"""What the standard library raises on damaged archives."""
+
+
+class Unpacked(io.RawIOBase):
+    """A member as it comes out, every byte counted; it can only be read forward."""
+
+    def __init__(self, owner: Archive, info: zipfile.ZipInfo, most: int):
+        self.owner, self.info, self.most, self.size = owner, info, most, 0
         try:
-            with self.file.open(info) as stream:
-                while piece := stream.read(CHUNK):
-                    size += len(piece)
-                    if (
-                        size > most
-                        or self.taken + size > LARGEST_ARCHIVE
-                        or (size > SMALL and size > STEEPEST * max(info.compress_size, 1))
-                    ):
-                        raise MaterialError(
-                            f"{self.name}: {member[:60]!r} unpacks to more than is allowed ({most >> 20} MiB). Nothing more was read."
-                        )
-                    pieces.append(piece)
-        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError) as error:
-            raise MaterialError(f"{self.name}: {member[:60]!r} is damaged ({error}).") from error
-        self.taken += size
-        return b"".join(pieces)
+            self.file = owner.file.open(info)
+        except DAMAGE as error:
+            raise self.damaged(error) from error
+
+    def readable(self) -> bool:
+        """Yes."""
+        return True
+
+    def readinto(self, buffer) -> int:
+        """The next bytes; MaterialError if the member is damaged or there are more than is allowed."""
+        try:
+            piece = self.file.read(min(len(buffer), CHUNK))
+        except DAMAGE as error:
+            raise self.damaged(error) from error
+        self.size += len(piece)
+        self.owner.taken += len(piece)
+        steep = self.size > SMALL and self.size > STEEPEST * max(self.info.compress_size, 1)
+        if steep or self.size > self.most or self.owner.taken > LARGEST_ARCHIVE:
+            raise MaterialError(
+                f"{self.owner.name}: {self.info.filename[:60]!r} unpacks to more than is allowed ({self.most >> 20} MiB). Nothing more was read."
+            )
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+    def damaged(self, error: Exception) -> MaterialError:
+        """The member is damaged."""
+        return MaterialError(f"{self.owner.name}: {self.info.filename[:60]!r} is damaged ({error}).")
+
+    def close(self) -> None:
+        """Let the member go; the archive stays open."""
+        if not self.closed:
+            self.file.close()
+        super().close()
+
+
+class Member:
+    """A file inside an archive, with what readers ask of a path: its names, what it is, its bytes."""
+
+    def __init__(self, owner: Archive, member: str):
+        plain = PurePosixPath(PurePosixPath(owner.name).stem, member)
+        self.owner, self.member = owner, member
+        self.name, self.stem, self.suffix = plain.name, plain.stem, plain.suffix
+        self.parent = plain.parent
+        """The folder inside; at the top, the archive's name without its ending."""
+
+    def __str__(self) -> str:
+        return f"{self.owner.name}/{self.member}"
+
+    def is_dir(self) -> bool:
+        """No."""
+        return False
+
+    def is_file(self) -> bool:
+        """Yes."""
+        return True
+
+    def stat(self) -> os.stat_result:
+        """Of a plain file of the size that the archive declares."""
+        return os.stat_result((stat.S_IFREG | 0o444, 0, 0, 1, 0, 0, self.owner.members[self.member].file_size, 0, 0, 0))
+
+    def open(self, mode: str = "rb") -> IO[bytes]:
+        """Its bytes, in which one cannot go back."""
+        return self.owner.stream(self.member)
 
 
 def outside(name: str) -> bool:
@@ -86,12 +154,12 @@ def outside(name: str) -> bool:
 
 
 @contextmanager
-def archive(path: Path) -> Iterator[Archive]:
+def archive(path: Path, passed_over: Callable[[str], bool] = lambda member: False) -> Iterator[Archive]:
     """A ZIP archive, checked; MaterialError if it is none."""
-    with opened(path) as raw:
+    with seekable(path) as raw:
         try:
             file = zipfile.ZipFile(raw)
         except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, EOFError) as error:
             raise MaterialError(f"{path.name}: not a ZIP archive, or damaged ({error}).") from error
         with file:
-            yield Archive(file, path.name)
+            yield Archive(file, path.name, passed_over)

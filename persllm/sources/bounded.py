@@ -2,7 +2,7 @@
 
 Text comes line by line in little memory; a line that is too long or holds bytes that are no characters is a
 `Dropped` with its place. What is unusable as a whole is a MaterialError. Archives are in `archives`, large JSON in
-`json_items`, XML in `xml_stream`: no reader opens a file by other ways.
+`json_items`, XML in `xml_stream`: no reader opens a file by other ways, so that a file may lie in an archive.
 """
 
 import codecs
@@ -12,7 +12,7 @@ import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, NamedTuple, TextIO
 
 from persllm.errors import MaterialError
 from persllm.records import Dropped
@@ -73,9 +73,18 @@ def head_of(path: Path) -> bytes:
 def opened(path: Path):
     """A plain file opened for reading bytes; MaterialError if that is not allowed."""
     try:
-        return open(regular(path), "rb")
+        return regular(path).open("rb")
     except OSError as error:
         raise MaterialError(f"{path}: cannot be read ({error.strerror}). Correct the permissions.") from error
+
+
+def seekable(path: Path, most: int = LARGEST_WHOLE) -> IO[bytes]:
+    """A plain file in which one can go back; one that cannot be, since it lies in an archive, is held in memory up to a size."""
+    file = opened(path)
+    if file.seekable():
+        return file
+    file.close()
+    return io.BytesIO(whole(path, most))
 
 
 def whole(path: Path, most: int = LARGEST_WHOLE) -> bytes:
@@ -147,11 +156,15 @@ def narrow(sample: bytes) -> str:
     return found.encoding if found else "latin_1"
 
 
+def text_of(path: Path, encoding: str) -> TextIO:
+    """A file opened as text; bytes that are no characters become U+FFFD."""
+    return io.TextIOWrapper(opened(path), encoding=encoding, errors="replace")
+
+
 def lines(path: Path, encoding: str = "", longest: int = LONGEST_LINE) -> Iterator[Line | Dropped]:
     """The lines of a text file in any encoding, in little memory; what cannot be read is Dropped with its place."""
-    regular(path)
     number, file_name = 0, path.name
-    with open(path, encoding=encoding or encoding_of(path), errors="replace") as file:
+    with text_of(path, encoding or encoding_of(path)) as file:
         while text := file.readline(longest + 1):
             number += 1
             if len(text) > longest and not text.endswith("\n"):

@@ -7,7 +7,7 @@ from persllm.errors import MaterialError
 from persllm.passages import Passage
 from persllm.records import Dropped
 from persllm.sources.archives import archive
-from persllm.sources.bounded import LARGEST_WHOLE, LONGEST_LINE, Line
+from persllm.sources.bounded import LARGEST_WHOLE, LONGEST_LINE, Line, seekable
 from persllm.sources.forms import FORMS
 
 name = "docx"
@@ -64,7 +64,8 @@ def paragraphs(path: Path) -> Iterator[tuple[int, int, str]]:
             if member.endswith((".xml", ".rels")) and info.file_size > LARGEST_WHOLE:
                 checked.refuse(f"{member} is too large")
     try:
-        document = docx.Document(str(path))
+        with seekable(path) as file:
+            document = docx.Document(file)
         body = list(document.element.body.iter("{*}p"))
     except Exception as error:  # python-docx passes on what lxml, zipfile and its own parts raise
         raise MaterialError(f"{path.name}: damaged, or no Word document ({type(error).__name__}: {str(error)[:100]}).") from error

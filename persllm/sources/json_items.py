@@ -14,7 +14,7 @@ from typing import Any, TextIO, TypeVar
 
 from persllm.errors import MaterialError
 from persllm.records import Dropped
-from persllm.sources.bounded import encoding_of, regular
+from persllm.sources.bounded import encoding_of, text_of
 
 Made = TypeVar("Made")
 Path = tuple[str, ...]
@@ -42,7 +42,7 @@ class Item:
 
 def items_of(file: File, wanted: Callable[[Path], bool]) -> Iterator[Item | Dropped]:
     """The wanted parts of a JSON file on disk, in any encoding."""
-    with open(regular(file), encoding=encoding_of(file), errors="replace") as stream:
+    with text_of(file, encoding_of(file)) as stream:
         yield from json_items(stream, file.name, wanted)
 
 

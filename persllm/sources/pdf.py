@@ -4,6 +4,7 @@ A page that cannot be read, or holds only a picture, is dropped with its number.
 order in which the file has it; scanned books need OCR first.
 """
 
+import io
 import logging
 import re
 from collections import Counter
@@ -13,7 +14,7 @@ from pathlib import Path
 from persllm.errors import MaterialError
 from persllm.passages import Passage
 from persllm.records import Dropped
-from persllm.sources.bounded import LONGEST_LINE, Line, regular
+from persllm.sources.bounded import LONGEST_LINE, Line, whole
 from persllm.sources.forms import read_lines
 
 name = "pdf"
@@ -66,10 +67,9 @@ def pages(path: Path) -> Iterator[tuple[int, str | Dropped]]:
     except ImportError as error:
         raise MaterialError(f"{path.name}: reading PDF needs: pip install 'persllm[ingest]'") from error
     logging.getLogger("pypdf").setLevel(logging.CRITICAL)
-    if regular(path).stat().st_size > LARGEST:
-        raise MaterialError(f"{path.name}: larger than {LARGEST >> 20} MiB, too large for a PDF. Split it.")
+    content = whole(path, LARGEST)
     try:
-        book = pypdf.PdfReader(path)
+        book = pypdf.PdfReader(io.BytesIO(content))
         if book.is_encrypted and not book.decrypt(""):
             raise MaterialError(f"{path.name}: locked with a password. Unlock it first.")
         count = len(book.pages)

@@ -8,7 +8,6 @@ import html
 import io
 import json
 import re
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -36,9 +35,9 @@ def recognises(path: Path, head: bytes) -> bool:
     if not head.startswith(b"PK"):
         return False
     try:
-        with zipfile.ZipFile(path) as file:
-            names = file.namelist()[:10_000]
-    except (OSError, zipfile.BadZipFile):
+        with archive(path) as zipped:
+            names = list(zipped.members)
+    except MaterialError:
         return False
     return "users.json" in names and any(DAY.fullmatch(PurePosixPath(member).name) for member in names)
 
