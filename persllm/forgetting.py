@@ -5,6 +5,7 @@ and the entry in ingest.json, which is changed last, so that an interrupted call
 wrote beside it stays. Runs are not touched: a model cannot forget a part; remove the run, or make it again.
 """
 
+import contextlib
 import json
 import re
 from collections import Counter
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from persllm.errors import MaterialError
-from persllm.ingestion.folder import JOURNAL, Journal
+from persllm.ingestion.folder import JOURNAL, Journal, taken
 from persllm.ingestion.result import SourceRecord
 from persllm.material_files import ORIGIN_LINE
 from persllm.records import Record
@@ -52,7 +53,14 @@ class Forgotten(Record):
 
 
 def forget(folder: Path, source: str, runs: Path | None = None, dry_run: bool = False) -> Forgotten:
-    """Remove a source from a persona folder; MaterialError if the folder knows none of that name."""
+    """Remove a source from a persona folder; MaterialError if the folder knows none of that name, RunError if another process is at work in it."""
+    read_journal(folder)
+    with contextlib.nullcontext() if dry_run else taken(folder):
+        return take_out(folder, source, runs, dry_run)
+
+
+def take_out(folder: Path, source: str, runs: Path | None, dry_run: bool) -> Forgotten:
+    """`forget` in a folder that no other process is at."""
     journal = read_journal(folder)
     record = source_named(folder, journal, source)
     changes = {file: without(file, record.name) for file in files_of(folder)}

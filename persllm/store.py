@@ -16,7 +16,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 from persllm.config import Recipe
 from persllm.errors import RunError
@@ -77,6 +77,40 @@ def disk_trouble(place: Path) -> Iterator[None]:
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
             raise RunError(f"{place}: cannot write here ({error.strerror}). Give another folder with --runs DIR.") from error
         raise
+
+
+@contextlib.contextmanager
+def locked(file: Path, refusal: str, passing: bool = False) -> Iterator[None]:
+    """Keep other processes out by a lock on a file, released by the system if this one dies; RunError that says `refusal` if one is at work.
+
+    A `passing` one is taken away at the end, so that nothing is left beside what it kept.
+    """
+    with disk_trouble(file.parent):
+        file.parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        with disk_trouble(file.parent):
+            handle = open(file, "w")
+        with handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise RunError(refusal) from None
+            if not lies_at(handle, file):  # another process took it away between the two calls
+                continue
+            try:
+                yield
+            finally:
+                if passing:
+                    file.unlink(missing_ok=True)
+            return
+
+
+def lies_at(handle: IO[str], file: Path) -> bool:
+    """Whether an open file is still the one of that name."""
+    try:
+        return os.path.samestat(os.fstat(handle.fileno()), file.stat())
+    except FileNotFoundError:
+        return False
 
 
 def replace_text(file: Path, text: str) -> None:
@@ -257,14 +291,7 @@ class Run:
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Keep other processes out; released by the system if this one dies."""
-        with disk_trouble(self.path):
-            self.path.mkdir(parents=True, exist_ok=True)
-            handle = open(self.path / ".lock", "w")
-        with handle:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise RunError(f"{self.path}: another persllm is at work here. Wait for it, or give another --run NAME.") from None
+        with locked(self.path / ".lock", f"{self.path}: another persllm is at work here. Wait for it, or give another --run NAME."):
             yield
 
     def step(self, folder: str) -> StepFolder:

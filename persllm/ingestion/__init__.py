@@ -6,6 +6,7 @@ The folder is written whole or not at all. What is unsure is not guessed: it sta
 and what could not be read stands in dropped.jsonl with its place.
 """
 
+import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
@@ -14,7 +15,7 @@ from pathlib import Path
 from persllm.errors import MaterialError
 from persllm.ingestion.annotator import Annotator, AnnotatorSettings
 from persllm.ingestion.collect import Collected, collect
-from persllm.ingestion.folder import Folder
+from persllm.ingestion.folder import Folder, taken, unfinished
 from persllm.ingestion.people import Person
 from persllm.ingestion.piece import Piece
 from persllm.ingestion.pieces import pieces_of
@@ -37,10 +38,16 @@ def ingest(
 ) -> Ingested:
     """Make a persona folder of sources, or add them to one; MaterialError in one line if that cannot be done.
 
-    `progress` is called with bytes done and bytes in all. The `annotator` is asked where the rules are not sure.
+    RunError if another process is at work in the folder. `progress` is called with bytes done and bytes in all. The `annotator` is asked where the rules are not sure.
     """
     if annotator and not dry_run:
         request = request.model_copy(update={"annotated_by": annotator.name})
+    with contextlib.nullcontext() if dry_run and not unfinished(into) else taken(into):
+        return ingest_into(request, into, dry_run, progress, annotator)
+
+
+def ingest_into(request: Request, into: Path, dry_run: bool, progress: Progress, annotator: Annotator | None) -> Ingested:
+    """`ingest` into a folder that no other process is at."""
     found, dropped = collect(request.sources, request.format)
     folder = Folder(into, request)
     new = [source for source in found if not folder.holds(source)]

@@ -8,14 +8,15 @@
     ingest.json       sources with their SHA-256, options, counts, and the SHA-256 of every file written
 
 A new folder is made beside its place and moved there. An addition is made inside the folder in `.ingesting`, named in
-its journal, and moved file by file; one that was interrupted is finished by the next call.
+its journal, and moved file by file; one that was interrupted is finished by the next call. A lock keeps a second process out.
 """
 
+import contextlib
 import json
 import os
 import shutil
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
 
@@ -33,12 +34,36 @@ from persllm.ingestion.stages import Stages, slug
 from persllm.materials import PersonaSettings, make_persona
 from persllm.parsing import parse, read_yaml
 from persllm.records import Dropped, Record, Stage
-from persllm.store import disk_trouble, replace_json
+from persllm.store import disk_trouble, locked, replace_json
 
 JOURNAL = "ingest.json"
 WORKSHOP = ".ingesting"
 READY = "ready"
 """In a workshop: all files of the addition are there, and may be moved."""
+
+
+@contextlib.contextmanager
+def taken(path: Path) -> Iterator[None]:
+    """Keep other processes from a persona folder, or from the place where one is to be; RunError if one is at work there.
+
+    The lock lies in a folder that is there already, else beside it: a new folder must come by a single move. Whoever
+    waits for no lock beside it finds the folder finished.
+    """
+    place = path.resolve()
+    inside, beside = place / ".lock", place.with_name(f".{place.name}.lock")
+    refusal = f"{path}: another persllm is at work here. Wait for it, or give another folder."
+    there = (path / "persona.yaml").is_file()
+    with locked(inside if there else beside, refusal, passing=True):
+        if there or not (path / "persona.yaml").is_file():
+            yield
+            return
+    with taken(path):  # another process made it in the meantime
+        yield
+
+
+def unfinished(path: Path) -> bool:
+    """Whether an addition to a folder was interrupted when all its files were there."""
+    return (path / WORKSHOP / READY).is_file()
 
 
 class Journal(Record):
@@ -171,9 +196,9 @@ class Folder:
 
     def finish(self) -> None:
         """Move the files of an addition into the folder, the journal last; also one that was interrupted."""
-        workshop = self.path / WORKSHOP
-        if not (workshop / READY).is_file():
+        if not unfinished(self.path):
             return
+        workshop = self.path / WORKSHOP
         with disk_trouble(self.path):
             files = [file for file in workshop.rglob("*") if file.is_file() and file.name != READY]
             for file in sorted(files, key=lambda file: file.name == JOURNAL):
