@@ -1,0 +1,74 @@
+"""A name taken apart into titles, given name and surname; a person while the names are being joined."""
+
+from persllm.novels.book import Gender
+from persllm.novels.names import Form
+from persllm.novels.words import english
+
+
+class Parsed:
+    """A form taken apart."""
+
+    def __init__(self, form: Form):
+        words = english()
+        self.form = form
+        self.article = form.text.startswith("the ")
+        tokens = form.text.removeprefix("the ").split()
+        self.titles: list[str] = []
+        while tokens and tokens[0].lower() in words.titles and (len(tokens) > 1 or tokens[0].lower() in words.bare_titles | words.kin):
+            self.titles.append(tokens.pop(0).lower())
+        self.rest = tokens
+        self.of = "of" in tokens
+        self.plain = tokens if not self.of else tokens[: tokens.index("of")]
+
+    @property
+    def gender(self) -> Gender:
+        """By title or given name."""
+        words = english()
+        for title in self.titles:
+            found = words.titles[title]
+            if found in ("m", "f"):
+                return "m" if found == "m" else "f"
+        given = words.given.get(self.rest[0], "x") if self.rest else "x"
+        if given == "x" and self.rest and (full := words.short_forms.get(self.rest[0])):
+            genders = {words.given.get(name, "x") for name in full}
+            given = genders.pop() if len(genders) == 1 else "x"
+        return "m" if given == "m" else "f" if given == "f" else "x"
+
+
+class Person:
+    """A character while the names are being joined."""
+
+    def __init__(self) -> None:
+        self.forms: dict[str, int] = {}
+        self.givens: set[str] = set()
+        self.surnames: set[str] = set()
+        self.husbands: set[str] = set()
+        """Given names of the husband by which a wife is called: Mrs. Peter Blewett."""
+        self.titles: set[str] = set()
+        self.gender: Gender = "x"
+
+    @property
+    def count(self) -> int:
+        """How often the names stand in the book."""
+        return sum(self.forms.values())
+
+    def add(self, parsed: Parsed) -> None:
+        """Give the person a name."""
+        self.forms[parsed.form.text] = parsed.form.count
+        self.titles.update(parsed.titles)
+        if self.gender == "x":
+            self.gender = parsed.gender
+
+    def merge(self, other: "Person") -> None:
+        """Take over all names of another, who is the same."""
+        self.forms |= other.forms
+        self.givens |= other.givens
+        self.surnames |= other.surnames
+        self.titles |= other.titles
+        if self.gender == "x":
+            self.gender = other.gender
+
+
+def fits(person: Person, gender: Gender) -> bool:
+    """Whether a gender does not contradict a person's."""
+    return "x" in (person.gender, gender) or person.gender == gender
