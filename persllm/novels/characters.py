@@ -16,6 +16,7 @@ from persllm.novels.book import Character
 from persllm.novels.called import same_persons
 from persllm.novels.joining import Joiner
 from persllm.novels.names import Form, Occurrence
+from persllm.novels.otherwise import told_to_be_one
 from persllm.novels.persons import Parsed, Person, fits
 from persllm.novels.words import english
 
@@ -29,6 +30,10 @@ FEWEST_PRONOUNS = 3
 SENTENCE_END = re.compile(r"(?<=[a-z]{2}[.!?;])[\"”’']*\s")
 QUALIFIED = re.compile(r"\b(?:[Oo]ld|[Yy]oung|[Ee]lder|[Yy]ounger) (Mr\.? [A-Z][a-z]+)\b")
 WITH_ADJECTIVE = re.compile(r"\b(?:[Oo]ld|[Yy]oung|[Pp]oor|[Ll]ittle) (?=[A-Z])")
+LATE = 10
+"""So often `Mr. X` is named before the first `Mr. Given X` if the two are father and son, or elder and younger brother."""
+FEWEST_LATE = 5
+"""So often `Mr. Given X` must be named to be another one."""
 FEWEST_QUALIFIED = 3
 """`old Mr. X` or `young Mr. X` so often means that there are two of them."""
 
@@ -62,21 +67,23 @@ def pronoun_gender(paragraphs: Sequence[str], occurrences: Sequence[Occurrence],
 def one_under_two_names(
     paragraphs: Sequence[str], occurrences: Sequence[Occurrence], persons: Sequence[Person], together: Mapping[tuple[str, str], int]
 ) -> list[Person]:
-    """The persons, those joined whom the talk calls by a given name and the narration by the surname, or the other way round."""
+    """The persons, those joined whom the talk calls by a given name and the narration by the surname, or whom the book says to be one."""
     owner = {text: place for place, person in enumerate(persons) for text in person.forms}
 
-    def may_be(one: int, other: int) -> bool:
+    def halves(one: int, other: int) -> bool:
         a, b = persons[one], persons[other]
-        halves = bool(a.givens) != bool(a.surnames) and bool(b.givens) == bool(a.surnames) and bool(b.surnames) == bool(a.givens)
+        parts = bool(a.givens) != bool(a.surnames) and bool(b.givens) == bool(a.surnames) and bool(b.surnames) == bool(a.givens)
         both = sum(together.get((min(x, y), max(x, y)), 0) for x in a.forms for y in b.forms)
-        return halves and fits(a, b.gender) and both <= MOST_TOGETHER
+        return parts and fits(a, b.gender) and both <= MOST_TOGETHER
 
-    joined = list(persons)
-    for one, other in same_persons(paragraphs, occurrences, owner, may_be):
-        a, b = persons[one], persons[other]
-        if a in joined and b in joined:
+    told = told_to_be_one(paragraphs, occurrences, owner, lambda one, other: fits(persons[one], persons[other].gender))
+    joined, place_of = list(persons), list(range(len(persons)))
+    for one, other in [*told, *same_persons(paragraphs, occurrences, owner, halves)]:
+        a, b = persons[place_of[one]], persons[place_of[other]]
+        if a is not b and fits(a, b.gender):
             b.merge(a)
             joined.remove(a)
+            place_of = [place_of[other] if place == place_of[one] else place for place in place_of]
     return joined
 
 
@@ -88,6 +95,20 @@ def men(paragraphs: Sequence[str], forms: Sequence[Form], occurrences: Sequence[
     owner = {one.form.text: names[one.plain[0]] for one in own if len(one.plain) > 1 or not one.titles}
     votes = pronoun_gender(paragraphs, [at for at in occurrences if at.text in owner], owner)
     return {name for name, place in names.items() if votes[place]["m"] >= FEWEST_PRONOUNS and votes[place]["m"] >= 2 * votes[place]["f"]}
+
+
+def younger(forms: Sequence[Form], occurrences: Sequence[Occurrence]) -> frozenset[str]:
+    """Forms like `Mr. Paul Dray` that are used steadily, but only after many a `Mr. Dray`: the younger one, for the elder needs no given name."""
+    count = Counter(at.text for at in occurrences)
+    found = set()
+    for form in forms:
+        tokens = form.text.split()
+        elder = f"{tokens[0]} {tokens[-1]}"
+        if len(tokens) == 3 and tokens[0].lower() in english().titles and form.count >= FEWEST_LATE and count[elder] >= LATE:
+            first = next(place for place, at in enumerate(occurrences) if at.text == form.text)
+            if sum(at.text == elder for at in occurrences[:first]) >= LATE:
+                found.add(form.text)
+    return frozenset(found)
 
 
 def add_adjectives(paragraphs: Sequence[str], persons: Sequence[Person]) -> None:
@@ -113,7 +134,10 @@ def join_names(
     several = {form for form, count in qualified.items() if count >= FEWEST_QUALIFIED}
     together = sentences_together(paragraphs, occurrences)
     persons = one_under_two_names(
-        paragraphs, occurrences, Joiner(forms, together, several, men(paragraphs, forms, occurrences)).persons_found(), together
+        paragraphs,
+        occurrences,
+        Joiner(forms, together, several, men(paragraphs, forms, occurrences), younger(forms, occurrences)).persons_found(),
+        together,
     )
     add_adjectives(paragraphs, persons)
     called: dict[int, str] = {}
@@ -143,6 +167,6 @@ def character(person: Person, called: str = "") -> Character:
     """The record of a person, under the name the user chose or the fullest one that is common enough."""
     ranked = sorted(person.forms, key=lambda text: (-person.forms[text], text))
     enough = [text for text in ranked if person.forms[text] >= min(2, 0.1 * person.count) and person.forms[text] >= 0.03 * person.count]
-    name = called or max(enough or ranked[:1], key=lambda text: (len(text.split()), person.forms[text]))
+    name = called or max(enough or ranked[:1], key=lambda text: (len(text.removeprefix("the ").split()), person.forms[text]))
     described = all(text.startswith("the ") for text in ranked)
     return Character(name=name, aliases=tuple(ranked), gender=person.gender, mentions=person.count, described=described)

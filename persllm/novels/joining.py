@@ -3,7 +3,8 @@
 Full names come first, then names with titles, then single ones; each goes to the one person it fits.
 """
 
-from collections.abc import Callable, Container, Mapping, Sequence
+import re
+from collections.abc import Callable, Container, Mapping, Sequence, Set
 
 from persllm.novels.book import Gender
 from persllm.novels.names import Form
@@ -15,10 +16,13 @@ APART = 0.1
 FEWEST_TOGETHER = 2
 APART_ALONE = 0.3
 """The same for `Miss X` where only one unmarried woman of the name is known."""
+PLAIN_WIVES = frozenset({"mrs", "mrs.", "missis", "missus"})
 RARE_MAN = 5
 """A bare surname is the man's of the family, unless the women are named so many times more often."""
 SHORTEST_PREFIX = 3
 """A name of so many letters with which one given name of the book begins is short for it: Gil, Gilbert."""
+FAR_MORE = 3
+"""So many times more often one must be named than the next of a rank, to be meant by the rank alone: the Colonel."""
 RARE_SPELLING = 2
 """A name with a title so rare may be another one misspelt: Mr. Browlow, Mr. Brownlow."""
 SHORTEST_MISSPELT = 6
@@ -31,13 +35,27 @@ def spelt_alike(one: str, other: str) -> bool:
     return len(short) >= SHORTEST_MISSPELT and len(long) == len(short) + 1 and inserted
 
 
+def far_the_first(persons: Sequence[Person]) -> Person | None:
+    """The one who is named far more often than any other; None if there is none."""
+    ranked = sorted(persons, key=lambda p: -p.count)
+    return ranked[0] if ranked and (len(ranked) == 1 or ranked[0].count >= FAR_MORE * ranked[1].count) else None
+
+
+INITIAL = re.compile(r"[A-Z]\.")
+
+
 class Joiner:
     """Joins the forms of one book to persons."""
 
     def __init__(
-        self, forms: Sequence[Form], together: Mapping[tuple[str, str], int], several: Container[str] = (), men: Container[str] = ()
+        self,
+        forms: Sequence[Form],
+        together: Mapping[tuple[str, str], int],
+        several: Container[str] = (),
+        men: Container[str] = (),
+        younger: Set[str] = frozenset(),
     ):
-        self.words, self.men = english(), men
+        self.words, self.men, self.younger = english(), men, younger
         self.together, self.several = together, several
         self.parsed = [Parsed(form) for form in forms]
         self.persons: list[Person] = []
@@ -51,7 +69,11 @@ class Joiner:
         """All persons, from full names down to single ones."""
         steps: list[tuple[Callable[[Parsed], bool], Callable[[Parsed], Person | None]]] = [
             (lambda p: len(p.plain) > 1 and not p.article and not p.of, self.by_full_name),
-            (lambda p: bool(p.titles) and len(p.rest) == 1 and not self.title_of_given(p), self.by_titled_surname),
+            (
+                lambda p: bool(p.titles) and len(p.rest) == 1 and not self.title_of_given(p) and not INITIAL.fullmatch(p.rest[0]),
+                self.by_titled_surname,
+            ),
+            (lambda p: bool(p.titles) and len(p.rest) == 1 and bool(INITIAL.fullmatch(p.rest[0])), self.by_initial),
             (lambda p: not p.titles and len(p.rest) == 1 and not p.article, self.by_single_name),
             (lambda p: bool(p.titles) and len(p.rest) == 1, self.by_single_name),
             (lambda p: True, self.by_article),
@@ -76,9 +98,9 @@ class Joiner:
             return
         if len(parsed.plain) > 1:
             (person.husbands if self.by_husband(parsed) else person.givens).add(parsed.plain[0])
-            person.surnames.add(parsed.plain[-1])
+            person.surnames |= {parsed.plain[-1], parsed.plain[-1].split()[-1]}
         elif parsed.titles and not self.title_of_given(parsed):
-            person.surnames.add(parsed.plain[0])
+            person.surnames |= {parsed.plain[0], parsed.plain[0].split()[-1]}
         elif not person.surnames:
             person.givens.add(parsed.plain[0])
 
@@ -110,6 +132,8 @@ class Joiner:
 
     def same_given(self, one: str, other: str) -> bool:
         """Whether two given names can be one: equal, a short form, an initial."""
+        if min(len(one), len(other)) == 2 and "." in one + other:
+            return one[0] == other[0]
         short = self.words.short_forms
         full_one, full_other = short.get(one, frozenset()) | {one}, short.get(other, frozenset()) | {other}
         return bool(full_one & full_other)
@@ -130,9 +154,9 @@ class Joiner:
         """The one of a family whom `Mr. X`, `Mrs. X` or `Miss X` can mean."""
         titles = set(parsed.titles)
         gender: Gender = "m" if parsed.gender == "x" else parsed.gender
-        own = [p for p in self.persons if parsed.rest[0] in p.surnames and fits(p, gender)]
+        own = [p for p in self.persons if parsed.rest[0] in p.surnames and fits(p, gender) and not self.younger & set(p.forms)]
         if titles & self.words.married:
-            own = [p for p in own if p.titles & self.words.married]
+            own = self.wives(own, titles)
         elif titles & self.words.unmarried:
             own = [p for p in own if not p.titles & self.words.married]
         share = APART_ALONE if len(own) == 1 and titles & self.words.unmarried else APART
@@ -147,6 +171,19 @@ class Joiner:
         if len(own) > 1 and titles & {"mr.", "mr"} and len(fitting) != 1:
             return None
         return max(fitting, key=lambda p: p.count, default=None)
+
+    def by_initial(self, parsed: Parsed) -> Person | None:
+        """The one of the title whose surname begins so: `Mr. E.`"""
+        titled = [p for p in self.persons if p.titles & set(parsed.titles)]
+        return far_the_first([p for p in titled if any(name[0] == parsed.rest[0][0] for name in p.surnames)])
+
+    def wives(self, family: Sequence[Person], titles: set[str]) -> list[Person]:
+        """Of the women of a family those who may be `Mrs. X`; `Countess X` may be the only one who is called by her given name."""
+        married = [p for p in family if p.titles & self.words.married]
+        if married or not titles & self.words.married - PLAIN_WIVES:
+            return married
+        single = [p for p in family if not p.titles & self.words.unmarried and p.givens]
+        return single if len(single) == 1 else []
 
     def by_single_name(self, parsed: Parsed) -> Person | None:
         """The person of whom a word is the given name, the surname, or a short form."""
@@ -175,7 +212,7 @@ class Joiner:
             rank = set(parsed.titles)
             found = [p for p in self.persons if p.titles & rank]
             found = [p for p in found if not parsed.of or not p.surnames]
-            return max(found, key=lambda p: p.count) if len(found) == 1 else None
+            return far_the_first(found)
         if parsed.article or parsed.of:
             whole = parsed.form.text.removeprefix("the ")
             for person in self.persons:
@@ -184,4 +221,6 @@ class Joiner:
                     parsed.article and any(text.split()[-1] == tail and len(text.split()) != len(whole.split()) for text in texts)
                 ):
                     return person
+            fronts = [p for p in self.persons if parsed.article and any(text.startswith(f"the {whole} ") for text in p.forms)]
+            return fronts[0] if len(fronts) == 1 else None
         return None

@@ -6,17 +6,21 @@ person; a person who is only ever spoken of, without title, does not.
 """
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Container, Iterable, Sequence
 from typing import NamedTuple
 
 from persllm.novels.book import Piece
-from persllm.novels.words import NAME_WORD, english, speech_pattern
+from persllm.novels.places import is_place, whereabouts
+from persllm.novels.words import NAME_WORD, PARTICLE, PARTICLES, english, speech_pattern
 
 WORD = re.compile(r"[A-Za-zÀ-ÿ]+(?:-[A-Za-zÀ-ÿ]+)*")
 TITLE = r"(?:Mr|Mrs|Ms|Dr|St|Capt|Col|Lieut|Prof|Rev|Mme|Mlle|M)\."
+INITIAL = r"[A-Z]\.(?=,? [A-Z][a-z]|,? [a-z]|[,;?!])"
+"""Within a name (`Mr. J. Smith`, `Mr. E.`), never at its beginning."""
 SEQUENCE = re.compile(
-    rf"(?P<the>\b[Tt]he )?(?P<name>(?:\b(?:old|young|poor|little|dear) (?=[A-Z]))?(?:{TITLE}|\b{NAME_WORD})(?:(?:(?<=[a-zA-Z.]) (?:(?:de|van|von|la|le|du|of) (?=[A-Z]))?)(?:{TITLE}|{NAME_WORD}))*)"
+    rf"(?P<the>\b[Tt]he )?(?P<name>(?:\b(?:old|young|poor|little|dear) (?=[A-Z]))?(?:{TITLE}|\b{NAME_WORD})"
+    rf"(?:(?:(?<=[a-zA-Z.]) (?:(?:{PARTICLE}) (?:(?:{PARTICLE}) )?(?=[A-Z])|of (?=[A-Z]))?)(?:{TITLE}|{NAME_WORD}|{INITIAL}))*)"
 )
 START = re.compile(r"(?:^|[.!?:;—(\"“”‘«]|--|\.\.\.|['’](?= ))[\s_'\"“‘(]*$")
 VERB_BEFORE = re.compile(rf"\b({speech_pattern()})(?: (?:the|old|poor|young|little))?\s+$")
@@ -24,6 +28,8 @@ VERB_AFTER = re.compile(rf"\s*,?\s+(?:[a-z]+ly |then |only |had |again |at last 
 VOCATIVE = re.compile(r"^\s*[,!?.;…—]|^\s*$|^-")
 ADJECTIVES = {"old", "young", "poor", "little", "dear"}
 """Words before a name that are no part of it."""
+ALONE = {"mother", "father", "aunt", "uncle", "granny", "grandmamma", "grandma", "grandmother", "grandfather", "nurse"}
+"""Titles of kin that name somebody without a name after them."""
 NO_NAME_AFTER = re.compile(r" (?:I|you|he|she|it|we|they|the|not|God)\b")
 """After a word at the head of a sentence that is a verb there: `May I`, `Will you`."""
 FEWEST_SPOKEN = 3
@@ -125,7 +131,7 @@ class NameFinder:
         offset = match.start("name")
         start, end = offset + tokens[0][0], offset + tokens[-1][1]
         titled = words[0].lower() in self.words.titles
-        if len(words) == 1 and titled and not match["the"] and words[0].lower() not in {"mother", "father", "aunt", "uncle"}:
+        if len(words) == 1 and titled and not match["the"] and words[0].lower() not in ALONE:
             return None
         with_article = bool(match["the"]) and tokens[0][0] == 0
         return (match.start() if with_article else start), end, ("the " if with_article else "") + " ".join(words)
@@ -142,12 +148,12 @@ class NameFinder:
 
     def trails(self, word: str, length: int) -> bool:
         """Whether a word can end a name."""
-        if word in {"de", "van", "von", "la", "le", "du", "of"}:
+        if word in PARTICLES or word == "of":
             return False
         if word.lower() in self.words.titles and length > 1:
             return word.lower() in self.words.kin_titles
         if word.isupper() and len(word) > 1:
-            return False
+            return word[-1] == "." and length == 2
         return length == 1 or (word not in self.words.sentence_words and word not in {"I", "God", "Sunday", "Monday", "Street", "Road"})
 
     def occurrences(self, paragraphs: Sequence[str], spoken: Sequence[Sequence[tuple[int, int]]]) -> list[Occurrence]:
@@ -170,9 +176,11 @@ def find_forms(paragraphs: Sequence[str], spoken: Sequence[Sequence[tuple[int, i
     told: Counter[str] = Counter()
     speaks: Counter[str] = Counter()
     addressed: Counter[str] = Counter()
+    standing: dict[str, list[tuple[str, int, int]]] = defaultdict(list)
     for at in NameFinder(paragraphs).occurrences(paragraphs, spoken):
         text = paragraphs[at.paragraph]
         count[at.text] += 1
+        standing[at.text].append((text, at.start, at.end))
         if at.quoted:
             before = text[max(0, at.start - 2) : at.start]
             addressed[at.text] += bool(VOCATIVE.match(text[at.end : at.end + 1]) and before.endswith((", ", '"', "“", "! ", "? ", "—")))
@@ -180,8 +188,11 @@ def find_forms(paragraphs: Sequence[str], spoken: Sequence[Sequence[tuple[int, i
             told[at.text] += 1
             speaks[at.text] += beside_speech(text, at)
     families = {form.split()[-1] for form in count if form.split()[0].lower() in words.titles and len(form.split()) == 2}
+    located = {form for form in count if is_place(form, speaks[form], whereabouts(standing[form]))} - families
     kept = []
     for form, number in count.most_common():
+        if form in located and form not in known:
+            continue
         tokens = form.removeprefix("the ").split()
         title = tokens[0].lower() in words.titles and len(tokens) > 1
         given = (tokens[0] in words.given or tokens[0] in words.short_forms) and (number > 1 or tokens[-1] in families)
@@ -192,13 +203,13 @@ def find_forms(paragraphs: Sequence[str], spoken: Sequence[Sequence[tuple[int, i
             continue
         if (
             form in known
-            or (title and not form.startswith("the "))
+            or (title and (not form.startswith("the ") or tokens[0].lower() in words.bare_titles))
             or given
             or speaking
             or (addressed[form] > 1 and not form.startswith("the "))
         ):
             kept.append(Form(form, number, told[form], speaks[form], addressed[form]))
-    return kept + parts_of_names(kept, count, told, speaks, addressed)
+    return kept + [form for form in parts_of_names(kept, count, told, speaks, addressed) if form.text not in located]
 
 
 def beside_speech(text: str, at: Occurrence) -> bool:
@@ -215,17 +226,20 @@ def plural(form: str, count: Counter[str]) -> bool:
 
 
 def parts_of_names(kept: Sequence[Form], *counts: Counter[str]) -> list[Form]:
-    """Forms that are a part of a name already found: a surname or a given name that stands alone."""
-    unsure = {word for word in english().also_words if counts[2][word] < FEWEST_SPOKEN}
-    parts = {token for form in kept if len(form.text.split()) < 4 for token in form.text.split()} - english().never_names - unsure
+    """Forms that are a part of a name already found: a surname or a given name that stands alone, a name without its title."""
+    words = english()
+    unsure = {word for word in words.also_words if counts[2][word] < FEWEST_SPOKEN}
+    parts = {token for form in kept if len(form.text.split()) < 4 for token in form.text.split()} - words.never_names - unsure
     have = {form.text for form in kept}
     heads = {form.text.split()[-1] for form in kept if form.text.startswith("the ")}
+    fronts = {tokens[1] for form in counts[0] if len(tokens := form.split()) == 3 and tokens[0] == "the" and tokens[2] in heads}
     singles = {form.text for form in kept if " " not in form.text}
+    untitled = {text.partition(" ")[2] for text in have if text.split()[0].lower() in words.titles}
     lone = []
     for form in counts[0]:
         tokens = form.removeprefix("the ").split()
         article = form.startswith("the ")
-        part = not article and form in parts
+        part = form in parts or form in untitled if not article else tokens[0] in fronts and len(tokens) == 1
         longer = len(tokens) > 1 and (tokens[-1] in heads if article else len(tokens) < 4 and tokens[0] in singles)
         if form not in have and (part or longer):
             lone.append(form)

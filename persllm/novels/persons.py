@@ -1,8 +1,21 @@
 """A name taken apart into titles, given name and surname; a person while the names are being joined."""
 
+from collections.abc import Sequence
+
 from persllm.novels.book import Gender
 from persllm.novels.names import Form
-from persllm.novels.words import english
+from persllm.novels.words import PARTICLES, english
+
+
+def with_particles(tokens: Sequence[str]) -> list[str]:
+    """The words of a name, each particle one with the surname after it: `de Vere`, `St. Clair`, `Van der Aa`."""
+    joined: list[str] = []
+    for token in tokens:
+        if joined and joined[-1].split()[-1] in PARTICLES | {"Van", "Von", "De", "Du", "St."}:
+            joined[-1] += f" {token}"
+        else:
+            joined.append(token)
+    return joined
 
 
 class Parsed:
@@ -11,12 +24,13 @@ class Parsed:
     def __init__(self, form: Form):
         words = english()
         self.form = form
-        self.article = form.text.startswith("the ")
-        tokens = form.text.removeprefix("the ").split()
+        tokens = with_particles(form.text.removeprefix("the ").split())
         self.titles: list[str] = []
         while tokens and tokens[0].lower() in words.titles and (len(tokens) > 1 or tokens[0].lower() in words.bare_titles | words.kin):
             self.titles.append(tokens.pop(0).lower())
         self.rest = tokens
+        self.article = form.text.startswith("the ") and not (self.titles and tokens)
+        """Whether it names by a description: `the Dodger`; but `the Countess Orlova` is a name with a title."""
         self.of = "of" in tokens
         self.plain = tokens if not self.of else tokens[: tokens.index("of")]
 

@@ -9,6 +9,9 @@ from typing import NamedTuple
 import yaml
 
 NAME_WORD = r"(?:(?:Mc|Mac|O['’]|D['’])?[A-ZÀ-ÖØ-Þ][a-zß-öø-ÿ]+(?:-[A-ZÀ-Þ]?[a-zß-ÿ]+)*|[A-ZÀ-Þ][A-ZÀ-Þ]+(?=[\s,.]))"
+PARTICLES = frozenset("de van von der den la le du di da della del dos ter ten".split())
+"""Words in lower case that are a part of the surname after them: Mr. van der Aa."""
+PARTICLE = "|".join(sorted(PARTICLES))
 PRONOUNS = {"he": "m", "she": "f", "it": "x", "they": "x", "him": "m", "her": "f", "his": "m", "hers": "f", "himself": "m", "herself": "f"}
 
 
