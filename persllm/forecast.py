@@ -7,11 +7,11 @@ length of replies, the speed of the server.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from persllm.annotation import FutureInput, InductionInput, OpinionInput, PlainInput
-from persllm.chat.ledger import MILLION, likely_tokens
+from persllm.chat.estimates import ASSUMED_SPEED, ASSUMED_TOKENS, Estimate, Load, estimate, prompt_tokens
+from persllm.chat.protocol import Silent
 from persllm.config import Recipe
 from persllm.construct_llm import LlmConstructor
 from persllm.construct_llm.orders import Order
@@ -32,55 +32,22 @@ PRESSED = 2
 """Utterances that follow a statement under pressure; the prompt asks for two or three."""
 PER_NEXT = 40
 """Tokens of what the other one says next."""
-TOKENS_A_SECOND = 50
-"""Speed at which a server writes one reply."""
-BEFORE_THE_FIRST = 0.5
-"""Seconds until it begins."""
 SAMPLE = 60
 """Prompts of each sort and person that are measured."""
 
 
-class Forecast(Record):
+class Forecast(Estimate):
     """What is to come, if every input comes and passes."""
 
     questions: int
     """Inputs that are answered."""
-    calls: int
-    prompt_tokens: int
-    completion_tokens: int
-    money: float | None
-    """By the price table, at the dearest of the models; None if one has no price."""
-    most_money: float | None
-    """The same if every reply were as long as allowed."""
-    currency: str
-    seconds: float
-    passes: tuple[str, ...] = ()
-    """The limits of the budget that it passes."""
-    assumptions: tuple[str, ...]
 
     def lines(self) -> Iterator[str]:
         """For people."""
-        price = "no price known" if self.money is None else f"{self.money:.2f} {self.currency} (at most {self.most_money:.2f})"
-        yield (
-            f"forecast: {self.calls} calls for {self.questions} inputs and their answers, {self.prompt_tokens} + {self.completion_tokens} "
-            f"tokens, {price}, about {said_duration(self.seconds)}"
-        )
+        yield f"forecast: {self.calls} calls for {self.questions} inputs and their answers, {self.in_words()}"
         for limit in self.passes:
             yield f"  note: this passes budget.{limit}; the run will end there and go on when it is raised"
         yield f"  assumed: {'; '.join(self.assumptions)}"
-
-
-@dataclass
-class Load:
-    """Calls of one sort: how many, and how long."""
-
-    calls: float = 0.0
-    prompt: float = 0.0
-    completion: float = 0.0
-
-    def add(self, calls: float, prompt: float, completion: float) -> None:
-        """More of them, each with so many tokens."""
-        self.calls, self.prompt, self.completion = self.calls + calls, self.prompt + calls * prompt, self.completion + calls * completion
 
 
 def forecast(recipe: Recipe, personas: Sequence[Persona], materials: Sequence[Material]) -> Forecast | None:
@@ -106,14 +73,6 @@ def forecast_of(recipe: Recipe) -> Forecast | None:
         return None
     folders = [read_folder(Path(folder)) for folder in recipe.personas]
     return forecast(recipe, [folder.persona for folder in folders], [material for folder in folders for material in folder.materials])
-
-
-class Silent:
-    """A model that is never asked."""
-
-    def replies(self, requests):
-        """Nothing."""
-        yield from ()
 
 
 def of_person(constructor: LlmConstructor, materials: Sequence[Material], load: Load) -> int:
@@ -164,58 +123,21 @@ def sampled(items: Sequence) -> Sequence:
 
 def mean_length(requests: Iterator[list[Request] | Request]) -> float:
     """Tokens of a prompt in the mean."""
-    lengths = [sum(likely_tokens(message.content) + 4 for message in request.messages) for request in requests]
+    lengths = [prompt_tokens(request) for request in requests]
     return sum(lengths) / len(lengths) if lengths else 0.0
 
 
 def summed(recipe: Recipe, load: Load, questions: int) -> Forecast:
     """Price, time and budget of a load."""
-    constructor, budget = recipe.constructor, recipe.budget
+    constructor = recipe.constructor
     load.calls = round(load.calls)
-    longest = load.calls * constructor.api.max_tokens
-    prices = [budget.prices.get(model) for model in constructor.models or [constructor.api.model]]
-    money = [price_of(prices, load.prompt, written) for written in (load.completion, longest)]
-    values = {"money": money[0] or 0.0, "tokens": load.prompt + load.completion, "calls": load.calls}
-    return Forecast(
-        questions=questions,
-        calls=int(load.calls),
-        prompt_tokens=round(load.prompt),
-        completion_tokens=round(load.completion),
-        money=money[0],
-        most_money=money[1],
-        currency=budget.currency,
-        seconds=round(duration(recipe, load), 1),
-        passes=tuple(name for name, value in values.items() if getattr(budget, name) and value > getattr(budget, name)),
-        assumptions=(
-            f"every input asked for comes and passes, pressure insists {PRESSED} times, nothing is repaired, tried again or already kept",
-            "four letters a token, or one Chinese character",
-            f"{PER_ANSWER} tokens for an answer with its analysis, {PER_PLAIN_INPUT} for an input, {PER_INPUT['induction']} for an induction; "
-            "a model that thinks writes more",
-            f"the server begins after {BEFORE_THE_FIRST} s and writes {TOKENS_A_SECOND} tokens a second in each call, all allowed calls at once",
-        ),
+    load.longest = load.calls * constructor.api.max_tokens
+    assumptions = (
+        f"every input asked for comes and passes, pressure insists {PRESSED} times, nothing is repaired, tried again or already kept",
+        ASSUMED_TOKENS,
+        f"{PER_ANSWER} tokens for an answer with its analysis, {PER_PLAIN_INPUT} for an input, {PER_INPUT['induction']} for an induction; "
+        "a model that thinks writes more",
+        ASSUMED_SPEED,
     )
-
-
-def price_of(prices: Sequence, prompt: float, written: float) -> float | None:
-    """What so many tokens cost at the dearest of the prices; None if one is not known."""
-    if not prices or None in prices:
-        return None
-    return round(max((price.input * prompt + price.output * written) / MILLION for price in prices), 6)
-
-
-def duration(recipe: Recipe, load: Load) -> float:
-    """Seconds: as many calls at once as allowed, or the pace that the limits a minute leave, whichever is slower."""
-    addresses = recipe.constructor.addresses or (recipe.constructor.api,)
-    bounds = [(load.calls * BEFORE_THE_FIRST + load.completion / TOKENS_A_SECOND) / sum(a.concurrency for a in addresses)]
-    for name, amount in (("requests_per_minute", load.calls), ("tokens_per_minute", load.prompt + load.completion)):
-        limits = [getattr(address, name) for address in addresses]
-        if all(limits):
-            bounds.append(60.0 * amount / sum(limits))
-    return max(bounds)
-
-
-def said_duration(seconds: float) -> str:
-    """Seconds in words."""
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+    addresses, models = constructor.addresses or (constructor.api,), constructor.models or [constructor.api.model]
+    return Forecast(**estimate(load, addresses, models, recipe.budget, assumptions).model_dump(), questions=questions)

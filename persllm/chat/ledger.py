@@ -80,6 +80,8 @@ class Ledger:
         """Number -> step, model, worst case, when it counts as spent."""
         self.worst = Spending()
         self.last = 0
+        self.full = ""
+        """The limit that had no room for a call: `calls`, `tokens` or `money`."""
         self.handle: IO[str] | None = None
         if file and file.is_file():
             self.read(file)
@@ -114,7 +116,8 @@ class Ledger:
         if self.passed(self.total + self.worst + worst):
             if self.under_way:
                 return None
-            raise BudgetError(self.say_spent(self.passed(self.total + worst)))
+            self.full = self.passed(self.total + worst)
+            raise BudgetError(self.say_spent(self.full))
         self.last += 1
         self.under_way[self.last] = (self.step, model, worst, time.monotonic() + seconds)
         self.worst += worst
@@ -151,12 +154,16 @@ class Ledger:
                 return name
         return ""
 
+    def cap(self, limit: str) -> str:
+        """A limit and how high it is, for people."""
+        most = getattr(self.budget, limit)
+        return f"budget.{limit} ({most:g} {self.budget.currency})" if limit == "money" else f"budget.{limit} ({most} {limit})"
+
     def say_spent(self, limit: str) -> str:
         """The line with which a run ends at its budget."""
         most = getattr(self.budget, limit)
-        cap = f"{most:g} {self.budget.currency}" if limit == "money" else f"{most} {limit}"
         return (
-            f"budget.{limit} ({cap}) leaves no room for another call: {self.in_words()} spent. What is finished is kept; raise it, for "
+            f"{self.cap(limit)} leaves no room for another call: {self.in_words()} spent. What is finished is kept; raise it, for "
             f"instance with --set budget.{limit}={2 * most:g}, and the same command goes on from here."
         )
 

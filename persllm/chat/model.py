@@ -97,11 +97,16 @@ class ApiModel:
             self.kept.close()
 
     def identity(self, request: Request) -> str:
-        """Under what a reply is kept: the model's name and all that is asked, but not the address."""
-        asked = request.model_dump(mode="json")
-        if not request.json_schema:  # replies that were kept before there was this field are still found
-            del asked["json_schema"]
-        return fingerprint({"model": self.settings.model, **asked})
+        """Under what a reply is kept."""
+        return key_of(self.settings.model, request)
+
+
+def key_of(model: str, request: Request) -> str:
+    """Under what a reply is kept: the model's name and all that is asked, but not the address."""
+    asked = request.model_dump(mode="json")
+    if not request.json_schema:  # replies that were kept before there was this field are still found
+        del asked["json_schema"]
+    return fingerprint({"model": model, **asked})
 
 
 def addresses_of(settings: AddressSettings, further: Sequence[AddressSettings]) -> list[AddressSettings]:

@@ -46,6 +46,14 @@ class ScriptedModel:
         return Reply(finish="error", error="the script is at its end")
 
 
+class Silent:
+    """A model that is never asked: what would be is only counted or measured."""
+
+    def replies(self, requests: Iterable[Request | None]) -> Iterator[tuple[int, Reply]]:
+        """Nothing."""
+        yield from ()
+
+
 class Tally(Record):
     """What talking to a model has come to so far."""
 

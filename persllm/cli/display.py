@@ -60,10 +60,28 @@ class Bar:
             left = f", about {(now - self.begun) * (total - done) / done / 60:.0f} min left" if known else ""
             print(f"{self.title}: {done} of {total}{self.words}{left}", file=sys.stderr, flush=True)
 
+    def beside(self, title: str) -> "Later":
+        """The Progress of other work that may begin while this goes on; it shows itself from then on."""
+        return Later(self.bars, title)
+
     def note(self, note: str) -> None:
         """Words behind the title."""
         self.words = f", {note}"
         self.bars.update(self.task, description=f"{self.title}{self.words}")
+
+
+class Later:
+    """A Progress that gets a bar of its own when it is first called."""
+
+    def __init__(self, bars, title: str) -> None:
+        self.bars, self.title = bars, title
+        self.bar: Bar | None = None
+
+    def __call__(self, done: int, total: int) -> None:
+        """So far."""
+        if self.bar is None:
+            self.bar = Bar(self.bars, self.bars.add_task(self.title, total=None), self.title)
+        self.bar(done, total)
 
 
 class Display:

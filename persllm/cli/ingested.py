@@ -19,7 +19,7 @@ def lines_of(made: Ingested) -> Iterator[str]:
     for reason in made.reasons:
         yield f"  proposed because: {reason}"
     if made.asked:
-        yield told_asked(made.asked)
+        yield from told_asked(made.asked)
     if made.review:
         yield f"in doubt: {made.review} pieces wait in review.jsonl with the reason"
     for reason, count in made.dropped.items():
@@ -38,11 +38,21 @@ def lines_of(made: Ingested) -> Iterator[str]:
         yield f"{made.folder}: nothing was written (dry run)."
 
 
-def told_asked(asked: Asked) -> str:
+def told_asked(asked: Asked) -> Iterator[str]:
     """What asking the model came to, or would."""
-    if asked.planned_only:
-        return f"the model: {asked.calls} calls at most (nobody is asked in a dry run)"
-    return (
+    if asked.forecast:
+        kept = f" ({asked.kept} replies are kept from earlier)" if asked.kept else ""
+        yield f"the model: {asked.calls} calls at most{kept}, {asked.forecast.in_words()}; nobody is asked in a dry run"
+        for limit in asked.forecast.passes:
+            yield f"  note: this passes budget.{limit}; what it has no room for would go by the rules"
+        yield f"  assumed: {'; '.join(asked.forecast.assumptions)}"
+        return
+    yield (
         f"the model: {asked.calls} calls, {asked.kept} replies kept from earlier, {asked.failed} failed; it named {asked.speakers} speakers "
         f"and told {asked.kinds} kinds that the rules had left open"
     )
+    if asked.unasked:
+        yield (
+            f"  {asked.limit} left no room for {asked.unasked} more calls: what they would have asked went by the rules. "
+            f"For the rest give another --into and more of a budget; what was answered is kept and costs nothing"
+        )

@@ -52,8 +52,11 @@ def ingest(
     model: Annotated[str, typer.Option(help="With --address: the model's name there.")] = "",
     settings: Annotated[
         Optional[list[str]],
-        typer.Option("--set", help="With --address: --set api.concurrency=4, --set privacy.mask=always. May be repeated."),
+        typer.Option("--set", help="With --address: --set api.concurrency=4, --set budget.tokens=100000. May be repeated."),
     ] = None,
+    budget_calls: Annotated[
+        int, typer.Option("--budget-calls", min=0, help="With --address: at most so many calls, as --set budget.calls; 0 for no limit.")
+    ] = 0,
     local_only: LocalOnlyOption = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Read everything, say what would be made, change nothing.")] = False,
     as_json: JsonOption = False,
@@ -65,17 +68,22 @@ def ingest(
     from persllm.ingestion import request_of
 
     request = request_of(sources, person, alias or (), format_, language, stages, kind, columns)
+    settings = [*(settings or []), *([f"budget.calls={budget_calls}"] if budget_calls else [])]
     with annotator_at(address, model, settings, dry_run, local_only) as annotator, Display().bar("reading the sources") as progress:
+        if annotator and not dry_run:
+            annotator.progress = progress.beside("asking the model")
         made = make(request, into, dry_run, progress, annotator)
     print(made.model_dump_json(indent=2) if as_json else "\n".join(lines_of(made)))
 
 
 @contextlib.contextmanager
-def annotator_at(address: str, model: str, settings: list[str] | None, dry_run: bool, local_only: bool) -> Iterator:
+def annotator_at(address: str, model: str, settings: list[str], dry_run: bool, local_only: bool) -> Iterator:
     """The model at an address, named to the user before anything goes there; None without an address."""
     if not address:
         if model or settings:
-            raise typer.BadParameter("--model and --set say how to ask the model at --address. Give --address, or leave them out.")
+            raise typer.BadParameter(
+                "--model, --set and --budget-calls say how to ask the model at --address. Give --address, or leave them out."
+            )
         yield None
         return
     from persllm.ingestion import Annotator, AnnotatorSettings
@@ -84,7 +92,7 @@ def annotator_at(address: str, model: str, settings: list[str] | None, dry_run: 
     from persllm.privacy import say
 
     tree: dict = {"api": {"url": address, "model": model}}
-    for override in settings or []:
+    for override in settings:
         apply_override(tree, override)
     wanted = parse(AnnotatorSettings, tree, "--set")
     annotator = Annotator(wanted, default_cache() / "calls", dry_run, local_only)

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from persllm.errors import MaterialError
-from persllm.ingestion.annotator import Annotator, AnnotatorSettings
+from persllm.ingestion.annotator import NOT_ASKED, Annotator, AnnotatorSettings
 from persllm.ingestion.collect import Collected, collect
 from persllm.ingestion.folder import Folder, taken, unfinished
 from persllm.ingestion.people import Person
@@ -83,12 +83,15 @@ def read_all(
     done, total = 0, sum(source.size for source in sources)
     for source in sources:
         progress(done, total)
+        unasked = annotator.unasked if annotator else 0
         passages = watched(source, read, person, request, partial(within, progress, done, source.size, total))
         for found in pieces_of(passages, person, source, request, annotator):
             if isinstance(found, Dropped):
                 read.dropped.append(found)
             else:
                 pieces.append(found)
+        if annotator and annotator.unasked > unasked:
+            read.dropped.append(Dropped(item=source.name, reason=NOT_ASKED, detail=f"{annotator.unasked - unasked} calls"))
         done += source.size
     progress(done, total)
     return pieces, read
