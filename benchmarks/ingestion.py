@@ -144,10 +144,14 @@ def whatsapp(texts: list[str]) -> bytes:
 
 
 def telegram(texts: list[str]) -> bytes:
+    """As Telegram Desktop writes it: each time twice, each text whole and in pieces."""
     messages = [
-        {"id": n, "type": "message", "date": "2020-05-03T12:00:00", "from": ("Ada", "Bo")[n % 2], "from_id": f"user{n % 2}", "text": text}
+        {
+            "id": n, "type": "message", "date": "2020-05-03T12:00:00", "date_unixtime": "1588507200", "from": ("Ada", "Bo")[n % 2],
+            "from_id": f"user{n % 2}", "text": text, "text_entities": [{"type": "plain", "text": text}],
+        }
         for n, text in enumerate(texts)
-    ]
+    ]  # fmt: skip
     return json.dumps({"name": "Bo", "type": "personal_chat", "id": 1, "messages": messages}, indent=1).encode()
 
 

@@ -4,6 +4,7 @@ A text may be a list of plain pieces and marked ones; what is marked as a quotat
 out. Messages that were passed on keep whose they are. Service messages, stickers and bare media are dropped by name.
 """
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,14 +18,16 @@ name = "telegram"
 CHATS = ((), ("chats", "list", "*"), ("left_chats", "list", "*"))
 """Where a chat hangs: the file is one, or it lists many."""
 MARKS = ("name", "type", "id")
+KINDS = re.compile(rb'"type":\s*"(?:personal_chat|bot_chat|saved_messages|(?:private|public)_(?:group|supergroup|channel))"')
+"""Kinds of chats: older exports give each time once only, without `date_unixtime`."""
 
 
 def recognises(path: Path, head: bytes) -> bool:
     """Whether the JSON begins as Telegram's does."""
     if path.suffix.lower() != ".json":
         return False
-    single = b'"messages"' in head and b'"from_id"' in head and b'"date_unixtime"' in head
-    return single or (b'"chats"' in head and b'"list"' in head and b'"about"' in head)
+    single = b'"messages"' in head and b'"from_id"' in head and (b'"date_unixtime"' in head or KINDS.search(head))
+    return bool(single) or (b'"chats"' in head and b'"list"' in head and b'"about"' in head)
 
 
 def wanted(path: tuple[str, ...]) -> bool:

@@ -119,6 +119,24 @@ def test_telegram_of_all_chats_tells_them_apart(tmp_path: Path) -> None:
     assert list(dict.fromkeys(p.thread for p in passages)) == ["Ben Oduya", "Ben Oduya (99)", "chat 5"]
 
 
+def test_telegram_of_an_older_export_is_recognised(tmp_path: Path) -> None:
+    """It gives each time once, numbers of people without a word before, and texts without pieces."""
+    message = {
+        "id": 1,
+        "type": "message",
+        "date": "2019-05-04T20:15:00",
+        "edited": "1970-01-01T01:00:00",
+        "from": "Ben Oduya",
+        "from_id": 7,
+        "text": "Tea?",
+    }
+    chat = {"name": "Ben Oduya", "type": "personal_chat", "id": 7, "messages": [message]}
+    (tmp_path / "result.json").write_text(json.dumps(chat, indent=1))
+    assert recognise(tmp_path / "result.json").format == "telegram"
+    [passage] = read_path(tmp_path / "result.json")
+    assert (passage.speaker, passage.text, passage.date, passage.thread) == ("Ben Oduya", "Tea?", "2019-05-04T20:15:00", "Ben Oduya")
+
+
 def test_discord_keeps_nicknames_replies_and_mentions() -> None:
     passages, dropped = found("Harbour - boats [1].json")
     late = passages[-1]
