@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from persllm.chat import ApiModel, ChatModel, streamed
+from persllm.chat import ApiModel, ChatModel, SetBy, streamed
 from persllm.constructor_settings import ApiSettings
 from persllm.errors import ConfigError, RunError
 from persllm.memory import Memory
@@ -168,14 +168,20 @@ def nothing_said() -> Reply:
     return Reply(finish="error", error="nothing was said yet")
 
 
+BY_OPTIONS = SetBy(url="--address", model="--model")
+"""Most commands that let an address play the persons have it from these."""
+
+
 class Company:
     """The persons of a run and the models that play them, each loaded once and when first needed."""
 
-    def __init__(self, path: Path, address: ApiSettings | None = None, opener: Callable[[str], Any] | None = None):
+    def __init__(
+        self, path: Path, address: ApiSettings | None = None, opener: Callable[[str], Any] | None = None, set_by: SetBy = BY_OPTIONS
+    ):
         self.run = Run.open(path)
         self.recipe = self.run.recipe
-        self.address = address
-        """Where the persons are played, if not here: an OpenAI-compatible address."""
+        self.address, self.set_by = address, set_by
+        """Where the persons are played, if not here: an OpenAI-compatible address, and what it is set by."""
         self.personas = {p.id: p for p in self.run.step("1-materials").records(Persona, "personas.jsonl")}
         self.opener = opener
         """Opens the model of a folder; None loads it into memory."""
@@ -230,7 +236,7 @@ class Company:
         """The model of a folder, or the one at the address."""
         if folder not in self.models:
             if self.address:
-                self.models[folder] = ApiModel(self.address)
+                self.models[folder] = ApiModel(self.address, set_by=self.set_by)
             elif self.opener:
                 self.models[folder] = self.opener(folder)
             else:

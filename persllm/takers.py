@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from persllm.chat import ApiModel, ChatModel
+from persllm.chat import ApiModel, ChatModel, SetBy, below
 from persllm.config import Recipe
 from persllm.constructor_settings import ApiSettings
 from persllm.errors import ModelError
@@ -179,13 +179,20 @@ def open_local(folder: str, threads: int) -> Examinee:
 
 def opener_of(takers: Sequence[Taker], threads: int, guard: Callable[[ChatModel, str], ChatModel] = lambda model, url: model) -> Opener:
     """Opens what these takers name: an address, or else the model of a folder. `guard` puts masks before an address."""
-    addresses = {source: taker.api for taker in takers if taker.api for source in taker.models.values()}
+    addresses = {source: (taker.api, set_by(taker.name)) for taker in takers if taker.api for source in taker.models.values()}
 
     def opened(source: str) -> Examinee:
-        api = addresses.get(source)
-        return FarModel(guard(ApiModel(api), api.url)) if api else open_local(source, threads)
+        if source not in addresses:
+            return open_local(source, threads)
+        api, names = addresses[source]
+        return FarModel(guard(ApiModel(api, set_by=names), api.url))
 
     return opened
+
+
+def set_by(taker: str) -> SetBy:
+    """By what the address of a taker is set. How long its replies may be is set by whoever asks."""
+    return below(f"evaluation.models.{taker}.api").model_copy(update={"longest": ""})
 
 
 class FarModel:

@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from persllm.chat import ApiModel, Ledger, ReplyCache
+from persllm.chat import ApiModel, Ledger, ReplyCache, below
 from persllm.checks import CHECKS, Checker
 from persllm.checks.verify import agreement, sampled, verify
 from persllm.config import Recipe, VerifySettings
@@ -40,7 +40,12 @@ def verify_sample(
     cases = [checker.case(one) for one in sampled(conversations, settings.share, recipe.seed) if one.identity not in others]
     verified = []
     with closing(Ledger(recipe.budget, spending, folder.path.name)) as accounts, closing(ReplyCache(kept)) as replies:
-        model = guarded(ApiModel(settings.api, replies, (), accounts), recipe.privacy, [settings.api.url], spending.parent / "privacy")
+        model = guarded(
+            ApiModel(settings.api, replies, (), accounts, below("checks.verify.api")),
+            recipe.privacy,
+            [settings.api.url],
+            spending.parent / "privacy",
+        )
         for one in verify(cases, by_checks, model, settings):
             verified.append(one)
             progress(len(verified), len(cases))

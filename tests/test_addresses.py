@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 from fake_server import Asked, FakeServer
 
-from persllm.chat import ApiModel, ReplyCache
+from persllm.chat import ApiModel, ReplyCache, below
 from persllm.chat.limits import Breaker, Pace
 from persllm.chat.wire import read_completion
 from persllm.constructor_settings import AddressSettings, ApiSettings
 from persllm.errors import ModelError
+from persllm.ingestion import Annotator, AnnotatorSettings
 from persllm.records import Message, Reply, Request
+from persllm.takers import Taker, opener_of
 
 SCHEMA = json.dumps({"type": "object", "properties": {"inputs": {"type": "array", "items": {"type": "string"}}}})
 
@@ -165,7 +167,7 @@ def test_a_bad_request_is_not_taken_for_a_simpler_server() -> None:
     ],
 )
 def test_reasoning_never_gets_into_the_answer(message: dict, thought: str, text: str) -> None:
-    reply = read_completion(json.dumps({"choices": [{"message": message, "finish_reason": "stop"}]}).encode())
+    reply = read_completion(json.dumps({"choices": [{"message": message, "finish_reason": "stop"}]}).encode(), 9)
     assert (reply.thought, reply.text, reply.finish) == (thought, text, "stop" if text else "error")
     assert text or "reasoning and no answer" in reply.error
 
@@ -248,3 +250,56 @@ def test_the_claim_of_a_process_that_is_gone_is_void(tmp_path: Path) -> None:
     mine.keep("key", Reply(text="a"))
     assert not other.claim("key", 10)
     assert other.find("key") == Reply(text="a")
+
+
+FAR = "https://models.example/v1"
+
+
+def by_judge(settings: ApiSettings) -> ApiModel:
+    return ApiModel(settings, set_by=below("judge.api"))
+
+
+def by_taker(settings: ApiSettings) -> ApiModel:
+    taker = Taker("gpt", "prompted", {}, {"ada": settings.url}, api=settings)
+    return opener_of([taker], 1)(settings.url).model
+
+
+def by_ingest(settings: ApiSettings) -> ApiModel:
+    return Annotator(AnnotatorSettings(api=settings), Path("unused"), dry_run=False).api
+
+
+SET_BY = {
+    "annotator": (
+        ApiModel,
+        "constructor.api.url",
+        "constructor.api.model",
+        "with constructor.api.key_variable",
+        ": raise constructor.api.max_tokens",
+    ),
+    "judge": (by_judge, "judge.api.url", "judge.api.model", "with judge.api.key_variable", ": raise judge.api.max_tokens"),
+    "taker": (
+        by_taker,
+        "evaluation.models.gpt.api.url",
+        "evaluation.models.gpt.api.model",
+        "with evaluation.models.gpt.api.key_variable",
+        "",
+    ),
+    "ingest": (by_ingest, "--address", "--model", "with --set api.key_variable=NAME", ""),
+}
+
+
+@pytest.mark.parametrize("who", SET_BY)
+def test_messages_name_what_sets_the_address(who: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened, url, model, key, longest = SET_BY[who]
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("NO_SUCH_KEY", raising=False)
+    with pytest.raises(ModelError) as caught:
+        opened(ApiSettings(url=FAR, model="m", key_variable="NO_SUCH_KEY"))
+    assert str(caught.value).endswith(f"is not set. Set it, or name another {key}.")
+    with FakeServer(faults=lambda asked: "404") as server:
+        with pytest.raises(ModelError) as caught:
+            list(opened(ApiSettings(url=server.url, model="m", retries=0)).replies([request("x")]))
+        assert f"Correct {url} (it often ends in /v1) or {model}." in str(caught.value)
+    with FakeServer(answer=lambda asked: "<think>no end") as server:
+        [(_, reply)] = opened(ApiSettings(url=server.url, model="m", retries=0)).replies([request("x")])
+        assert reply.error == f"reasoning and no answer within {request('x').sampling.max_tokens} tokens{longest}"

@@ -9,7 +9,7 @@ calls in flight are cancelled and no further one is made.
 A single request can also be streamed; what is streamed is not kept. `EmbeddingModel` asks for vectors in the same way.
 """
 
-from persllm.chat.address import on_this_machine
+from persllm.chat.address import SetBy, below, on_this_machine
 from persllm.chat.kept import ReplyCache
 from persllm.chat.ledger import Ledger, Spending
 from persllm.chat.model import ApiModel
@@ -18,6 +18,6 @@ from persllm.chat.streaming import streamed
 from persllm.chat.vectors import Embedded, EmbeddingModel, Encoder
 
 __all__ = [
-    "ApiModel", "ChatModel", "Embedded", "EmbeddingModel", "Encoder", "Ledger", "ReplyCache", "ScriptedModel", "Spending", "Tally", "on_this_machine",
-    "streamed",
+    "ApiModel", "ChatModel", "Embedded", "EmbeddingModel", "Encoder", "Ledger", "ReplyCache", "ScriptedModel", "SetBy", "Spending", "Tally", "below",
+    "on_this_machine", "streamed",
 ]  # fmt: skip

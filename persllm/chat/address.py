@@ -23,6 +23,25 @@ REFUSES_ALL = {401, 403, 404}
 REFUSES_FORM = {400, 422}
 
 
+class SetBy(Record):
+    """By what the user sets an address, as messages call it: settings of a recipe, options of a command. Empty where nothing sets it."""
+
+    url: str
+    model: str
+    key: str = ""
+    """The name of the variable that holds the key."""
+    longest: str = ""
+    """The longest reply."""
+
+
+def below(setting: str) -> SetBy:
+    """The names of an address that is a section of a recipe, with its longest reply."""
+    return SetBy(url=f"{setting}.url", model=f"{setting}.model", key=f"{setting}.key_variable", longest=f"{setting}.max_tokens")
+
+
+OF_ANNOTATOR = below("constructor.api")
+
+
 class Outcome(Record):
     """What came of one try."""
 
@@ -42,17 +61,15 @@ class Address:
 
     PATH = "chat/completions"
     """What is called below the URL."""
-    SETTING = "constructor.api"
-    """Where messages say that the address is set."""
 
-    def __init__(self, settings: AddressSettings, model: str):
-        self.settings = settings
+    def __init__(self, settings: AddressSettings, model: str, set_by: SetBy = OF_ANNOTATOR):
+        self.settings, self.set_by = settings, set_by
         self.model = settings.model or model
         self.key = os.environ.get(settings.key_variable, "")
         if not self.key and not self.is_local:
+            another = f", or name another with {set_by.key}" if set_by.key else ""
             raise ModelError(
-                f"{settings.url}: the environment variable {settings.key_variable}, which is to hold the key, is not set. "
-                f"Set it, or name another in {self.SETTING}.key_variable."
+                f"{settings.url}: the environment variable {settings.key_variable}, which is to hold the key, is not set. Set it{another}."
             )
         self.endpoint = f"{settings.url.rstrip('/')}/{self.PATH}"
         self.headers = {"Authorization": f"Bearer {self.key or 'none'}", "Content-Type": "application/json"}
@@ -129,7 +146,7 @@ class Address:
 
     def read(self, body: bytes, request: Request) -> Reply:
         """What came back."""
-        return read_completion(body)
+        return read_completion(body, request.sampling.max_tokens, self.set_by.longest)
 
     async def post(self, session: Any, request: Request, dialect: Dialect) -> tuple[int, Any, bytes]:
         """Status, headers and body of an answer; status 0 if none came, with the reason for a body."""
@@ -164,7 +181,7 @@ class Address:
         if status == 404:
             return (
                 f"{self.settings.url} knows no model {self.model}, or is not the address of an API "
-                f"({self.scrub(complaint)}). Correct {self.SETTING}.url (it often ends in /v1) or {self.SETTING}.model."
+                f"({self.scrub(complaint)}). Correct {self.set_by.url} (it often ends in /v1) or {self.set_by.model}."
             )
         return f"{self.settings.url} refuses the key in {self.settings.key_variable}. Put a valid one into that variable and run again."
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from persllm.chat.address import Address
+from persllm.chat.address import OF_ANNOTATOR, Address, SetBy
 from persllm.chat.flight import Flight
 from persllm.chat.kept import Keeper, ReplyCache
 from persllm.chat.ledger import Accounts
@@ -19,7 +19,7 @@ class ApiModel:
 
     The key comes from the environment variable that the settings name and goes nowhere but to the server.
     `kept` is the folder in which good replies are kept, or what keeps them. `accounts` allow each call and write
-    down what it came to. ModelError if the settings lack an address, a model, or a key that is needed.
+    down what it came to. Messages name what the address is `set_by`. ModelError if the settings lack an address, a model, or a key that is needed.
     """
 
     ADDRESS: type[Address] = Address
@@ -31,9 +31,10 @@ class ApiModel:
         kept: Path | Keeper | None = None,
         further: Sequence[AddressSettings] = (),
         accounts: Accounts | None = None,
+        set_by: SetBy = OF_ANNOTATOR,
     ):
         self.settings, self.accounts = settings, accounts
-        self.addresses = [self.ADDRESS(one, settings.model) for one in addresses_of(settings, further)]
+        self.addresses = [self.ADDRESS(one, settings.model, set_by) for one in addresses_of(settings, further, set_by)]
         self.kept: Keeper | None = ReplyCache(kept) if isinstance(kept, Path) else kept
         self.tally = Tally()
 
@@ -109,11 +110,16 @@ def key_of(model: str, request: Request) -> str:
     return fingerprint({"model": model, **asked})
 
 
-def addresses_of(settings: AddressSettings, further: Sequence[AddressSettings]) -> list[AddressSettings]:
+def addresses_of(settings: AddressSettings, further: Sequence[AddressSettings], set_by: SetBy) -> list[AddressSettings]:
     """All addresses of the settings; ModelError if there is none, or no name of the model."""
     if not settings.model:
-        raise ModelError("constructor.api.model is empty. Set it in the recipe, or with --set constructor.api.model=...")
+        raise ModelError(f"{set_by.model} is empty. {how_to_set(set_by.model)}")
     found = [one for one in (settings, *further) if one.url]
     if not found:
-        raise ModelError("constructor.api.url is empty. Set it in the recipe, or with --set constructor.api.url=...")
+        raise ModelError(f"{set_by.url} is empty. {how_to_set(set_by.url)}")
     return found
+
+
+def how_to_set(name: str) -> str:
+    """The way on where a setting of a recipe, or an option, is empty."""
+    return f"Give {name} NAME." if name.startswith("-") else f"Set it in the recipe, or with --set {name}=..."

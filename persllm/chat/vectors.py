@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from persllm.chat.address import Address
+from persllm.chat.address import Address, below
 from persllm.chat.model import ApiModel
 from persllm.chat.wire import Dialect, read_usage
 from persllm.constructor_settings import AddressSettings
@@ -40,7 +40,7 @@ class Encoder(Protocol):
 class EmbeddingAddress(Address):
     """An address that is asked for vectors."""
 
-    PATH, SETTING = "embeddings", "evaluation.embeddings.api"
+    PATH = "embeddings"
 
     def body(self, request: Request, dialect: Dialect) -> dict[str, Any]:
         """The texts, and nothing else: what more servers know differs."""
@@ -57,7 +57,7 @@ class EmbeddingModel(ApiModel):
     ADDRESS = EmbeddingAddress
 
     def __init__(self, settings: AddressSettings, batch: int):
-        super().__init__(settings)
+        super().__init__(settings, set_by=below("evaluation.embeddings.api"))
         self.batch, self.name = batch, f"{settings.model} at {settings.url}"
 
     def vectors(self, texts: Sequence[str]) -> list[Embedded]:

@@ -56,8 +56,8 @@ def payload(model: str, request: Request, dialect: Dialect) -> dict[str, Any]:
     return body
 
 
-def read_completion(body: bytes) -> Reply:
-    """The first choice of a completion; an error Reply if there is nothing in it."""
+def read_completion(body: bytes, longest: int, set_by: str = "") -> Reply:
+    """The first choice of a completion; an error Reply if there is nothing in it, which names the setting of so many tokens."""
     try:
         completion = json.loads(body)
         choice = completion["choices"][0]
@@ -73,7 +73,7 @@ def read_completion(body: bytes) -> Reply:
     if finish == "content_filter":
         return Reply(finish="error", usage=usage, error="refused by the server's content filter")
     if not text.strip():
-        why = "reasoning and no answer: raise constructor.api.max_tokens" if thought else "empty reply"
+        why = f"reasoning and no answer within {longest} tokens{': raise ' if set_by else ''}{set_by}" if thought else "empty reply"
         return Reply(finish="error", usage=usage, error=why)
     return Reply(text=text, thought=thought, finish="length" if finish == "length" else "stop", usage=usage)
 

@@ -8,7 +8,7 @@ by the rules, and is counted. In a dry run nobody is asked; the calls are counte
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from persllm.chat import ApiModel, ChatModel, Ledger, ReplyCache, on_this_machine
+from persllm.chat import ApiModel, ChatModel, Ledger, ReplyCache, SetBy, on_this_machine
 from persllm.chat.estimates import ASSUMED_SPEED, ASSUMED_TOKENS, Estimate, Load, estimate, prompt_tokens
 from persllm.chat.ledger import check_prices
 from persllm.chat.model import key_of
@@ -21,6 +21,7 @@ from persllm.privacy_settings import PrivacySettings
 from persllm.records import Record, Reply, Request
 from persllm.store import silent
 
+BY_OPTIONS = SetBy(url="--address", model="--model", key="--set api.key_variable=NAME")
 SHARE = 1 / 3
 """Of the longest reply that is allowed, so much is likely to come."""
 NOT_ASKED = "the model was not asked: the budget is spent"
@@ -91,7 +92,7 @@ class Annotator:
         self.kept = ReplyCache(kept) if there else None
         self.accounts = Ledger(settings.budget)
         """What this one call of `ingest` spends."""
-        self.api: ApiModel | None = None if dry_run else ApiModel(settings.api, self.kept, accounts=self.accounts)
+        self.api: ApiModel | None = None if dry_run else ApiModel(settings.api, self.kept, (), self.accounts, BY_OPTIONS)
         self.model: ChatModel = self.api or Silent()
         if settings.receiver.masked:
             self.model = MaskedModel(self.model, Masks(settings.privacy))

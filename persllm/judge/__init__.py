@@ -18,7 +18,7 @@ from contextlib import closing
 from itertools import combinations
 from pathlib import Path
 
-from persllm.chat import ApiModel, ChatModel, Ledger, ReplyCache, on_this_machine
+from persllm.chat import ApiModel, ChatModel, Ledger, ReplyCache, below, on_this_machine
 from persllm.chat.ledger import check_prices, likely_tokens
 from persllm.config import Recipe
 from persllm.errors import ConfigError, RunError
@@ -129,7 +129,7 @@ def ask(session: Session, kept: Path, progress: Progress) -> list[Verdict]:
     made: dict[tuple[object, ...], Verdict] = {}
     spending = session.run.path / "spending.jsonl"
     with closing(Ledger(recipe.budget, spending, "judge")) as accounts, closing(ReplyCache(kept)) as replies:
-        api = ApiModel(settings.api, replies, (), accounts)
+        api = ApiModel(settings.api, replies, (), accounts, below("judge.api"))
         model = guarded(api, recipe.privacy, [settings.api.url], session.run.path / "privacy")
         second: list[Task] = []
         try:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from persllm.agent import SMALL_CONTEXT, Agent, Company, suiting
+from persllm.chat import SetBy
 from persllm.constructor_settings import ApiSettings
 from persllm.errors import ConfigError
 from persllm.meeting.scene import Scene, SeatSettings
@@ -17,6 +18,8 @@ PATIENCE = 1_000_000
 """A seat's memory is cut by the meeting, not by the agent."""
 DESCRIBED = "described"
 """Id of a person who is described in words alone."""
+
+OF_A_SEAT = SetBy(url="the seat's address", model="the seat's model", key="the seat's key_variable")
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +89,7 @@ class Hall:
         key = (run, seat.address, seat.model)
         if key not in self.companies:
             api = ApiSettings(url=seat.address, model=seat.model, key_variable=seat.key_variable) if seat.address else None
-            self.companies[key] = Company(Path(run), api, self.opener)
+            self.companies[key] = Company(Path(run), api, self.opener, OF_A_SEAT)
         return self.companies[key]
 
     def materials(self, run: str, persona: str) -> tuple[Material, ...]:

@@ -10,7 +10,7 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
-from persllm.chat.address import Address
+from persllm.chat.address import Address, SetBy
 from persllm.chat.streaming import END, read_chunk
 from persllm.chat.wire import payload, read_usage
 from persllm.constructor_settings import ApiSettings
@@ -19,12 +19,14 @@ from persllm.records import Piece, Reply, Usage
 from persllm.serve.orders import Manners, Order
 from persllm.writing import Writing
 
+BY_OPTIONS = SetBy(url="--upstream", model="--upstream-model", key="--upstream-key")
+
 
 class Upstream:
     """A server by address. ModelError if a key is needed and there is none."""
 
     def __init__(self, settings: ApiSettings, queue: int = 256):
-        self.address, self.most = Address(settings, settings.model), settings.concurrency + queue
+        self.address, self.most = Address(settings, settings.model, BY_OPTIONS), settings.concurrency + queue
         self.manners: dict[str, Manners] = {}
         self.session: Any = None
         self.under_way = 0
