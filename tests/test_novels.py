@@ -148,6 +148,44 @@ def test_a_given_name_that_comes_late_is_the_younger_ones() -> None:
     assert "Mr. Dray" in aliases_of([*younger, *elder], "Mr. Paul Dray")
 
 
+def test_father_and_son_whom_the_narration_calls_differently_are_two() -> None:
+    before = ["“Come,” said Mr. Dray.", "It rained."] * 6
+    after = ["“I come,” said Paul. “Quick,” said Mr. Dray.", "Paul Dray ran. Mr. Dray walked."] * 12
+    assert "Mr. Dray" not in aliases_of([*before, *after], "Paul Dray")
+    assert "Mr. Dray" in aliases_of([*before, "Paul Dray ran. It rained."], "Paul Dray")
+
+
+def test_a_captain_and_a_knight_are_not_the_mister_of_the_family() -> None:
+    story = ["“Come,” said Captain Dray. “Why?” said Mr. Dray.", "It rained. Mr. Dray sat down."] * 5
+    assert aliases_of(story, "Mr. Dray") == {"Mr. Dray"}
+    assert aliases_of([text.replace("Captain", "Sir Amos") for text in story], "Mr. Dray") == {"Mr. Dray"}
+    assert aliases_of([text.replace("Captain", "Amos") for text in story], "Mr. Dray") == {"Mr. Dray", "Amos Dray"}
+
+
+def test_a_woman_who_marries_keeps_her_person() -> None:
+    story = [
+        "“I am tired,” said Miss Reed. Ann Reed sat down. “So am I,” said Miss Cole.",
+        "Miss Reed is to marry Mr. Holt, they said. It was true that Ann Reed was engaged to Mr. Holt.",
+        "The marriage of Miss Reed and Mr. Holt was quiet. “Well,” said Miss Cole.",
+        *["“Good day,” said Mrs. Holt.", "“Good day,” said Miss Cole."] * 5,
+    ]
+    assert aliases_of(story, "Mrs. Holt") == {"Mrs. Holt", "Ann Reed", "Miss Reed"}
+    friend = [*story, *["Miss Reed came in. Miss Reed sat down.", "It rained."] * 3]
+    assert aliases_of(friend, "Mrs. Holt") == {"Mrs. Holt"}
+
+
+def test_whoever_answers_to_a_name_is_one_with_the_description() -> None:
+    story = ["“Is it done, Wenlow?” said Ann Reed.", "“It is done,” said the Smith. Wenlow was glad.", "“Good, Wenlow,” said Ann Reed."] * 4
+    assert aliases_of(story, "the Smith") == {"the Smith", "Wenlow"}
+    other = [text.replace("said the Smith", "said Ben Holt") for text in story] + ["“I heard it,” said the Smith.", "It rained."] * 4
+    assert aliases_of(other, "the Smith") == {"the Smith"}
+
+
+def test_a_heading_names_nobody() -> None:
+    story = ["Captain Dale Buys Some Horses", "“Here,” said Captain Dale.", "“Where?” said Ann Reed. “There,” said Dale."] * 3
+    assert aliases_of(story, "Captain Dale") == {"Captain Dale", "Dale"}
+
+
 def test_the_book_says_that_two_names_are_one_persons() -> None:
     story = [
         "“I know a way,” said John Dale. John Dale, otherwise the Fox, knew all ways.",

@@ -1,5 +1,7 @@
 """Which persons are one because the talk calls them by another name than the narration: Charlotte is Miss Bartlett.
 
+The narration may have two names itself, if one is a description: where Simon is called, the Smith answers.
+
 Whoever is called by name is somebody who is there: one of those who speak or act right before or after. If one name is
 hardly ever told of, and the one who is there when it is called is nearly always the same, the two are one person.
 Limits: somebody called who never answers and is never told of passes for the one who stands beside.
@@ -23,6 +25,9 @@ MOST_TOLD = 0.34
 FEWEST_CALLS = 2
 SHARE = 0.5
 """Of the calls, those at which the one must be there."""
+FEWEST_DESCRIBED = 4
+"""The same for one whom the narration also calls by a description; he need not be rare in it under his name."""
+SHARE_DESCRIBED = 0.3
 LEAD = 2.0
 """So many times more often than the next one."""
 
@@ -78,21 +83,29 @@ def same_persons(
     occurrences: Sequence[Occurrence],
     owner: Mapping[str, int],
     may_be: Callable[[int, int], bool],
+    described: Callable[[int, int], bool],
 ) -> list[tuple[int, int]]:
-    """(person under the name of the talk, the same under that of the narration), for all of whom `may_be` is true."""
+    """(person under the name of the talk, the same under that of the narration).
+
+    `may_be` is true of a name and another that may be one person's, `described` of a name and a description that may: Simon, the Smith.
+    """
     found = presence(paragraphs, occurrences, owner)
     places: Counter[int] = Counter(owner[at.text] for at in occurrences)
     told: Counter[int] = Counter(owner[at.text] for at in occurrences if not at.quoted)
     same = []
     for person, calls in found.calls.items():
-        if calls < FEWEST_CALLS or told[person] > MOST_TOLD * places[person]:
+        there = found.there[person].most_common()
+        if there and there[0][1] >= max(FEWEST_DESCRIBED, SHARE_DESCRIBED * calls) and described(person, there[0][0]):
+            ranked, fewest = there, FEWEST_DESCRIBED
+        elif calls < FEWEST_CALLS or told[person] > MOST_TOLD * places[person]:
             continue
-        ranked = [(one, number) for one, number in found.there[person].most_common() if may_be(person, one)]
+        else:
+            ranked, fewest = [(one, number) for one, number in there if may_be(person, one)], max(FEWEST_CALLS, SHARE * calls)
         if not ranked:
             continue
         best, number = ranked[0]
         second = ranked[1][1] if len(ranked) > 1 else 0
         itself = found.callers[person][best]
-        if number >= max(FEWEST_CALLS, SHARE * calls) and number >= LEAD * second and itself <= ITSELF * number:
+        if number >= fewest and number >= LEAD * second and itself <= ITSELF * number:
             same.append((person, best))
     return same

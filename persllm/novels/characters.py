@@ -1,67 +1,38 @@
-"""Which names are one person: titles, given names, surnames shared by a family, short forms; and who is he, who is she.
+"""The characters of a book: names joined by their words (`joining.py`), then by what the book tells; who is he, who is she.
 
-Full names come first, then names with titles, then single ones; a name is given to the one person it fits. Where it fits
-several, how the book uses it decides: two names that the narration often uses in one paragraph are two persons, so
-`Mr. Emerson` and `George Emerson` stay apart where father and son meet. Limits: a title that changes hands (a widow
-who marries), disguises, and pet names that no list knows are not joined; the user may name them.
+After the words themselves: the book says that two names are one person's (`otherwise.py`), a woman marries (`marriages.py`),
+the talk calls somebody by another name than the narration (`called.py`). Limits: disguises of which the book says nothing,
+and pet names that no list knows, are not joined; the user may name them.
 """
 
 import re
-from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from itertools import combinations
 
 from persllm.novels.book import Character
 from persllm.novels.called import same_persons
 from persllm.novels.joining import Joiner
+from persllm.novels.marriages import brides
 from persllm.novels.names import Form, Occurrence
 from persllm.novels.otherwise import told_to_be_one
-from persllm.novels.persons import Parsed, Person, fits
+from persllm.novels.persons import Person, fits
+from persllm.novels.usage import FEWEST_PRONOUNS, pronoun_gender, usage_of
 from persllm.novels.words import english
 
-PRONOUN = re.compile(r"\b(he|she|his|her|him|himself|herself)\b", re.IGNORECASE)
 MOST_TOGETHER = 1
 """Paragraphs of narration in which two names of one person may both stand."""
-FEWEST_PRONOUNS = 3
-"""Pronouns after a name below which its gender is not judged by them."""
-
-
-SENTENCE_END = re.compile(r"(?<=[a-z]{2}[.!?;])[\"”’']*\s")
-QUALIFIED = re.compile(r"\b(?:[Oo]ld|[Yy]oung|[Ee]lder|[Yy]ounger) (Mr\.? [A-Z][a-z]+)\b")
+MEETINGS = 0.05
+"""The same as a share of the rarer name's places, if one of the two is a description."""
 WITH_ADJECTIVE = re.compile(r"\b(?:[Oo]ld|[Yy]oung|[Pp]oor|[Ll]ittle) (?=[A-Z])")
-LATE = 10
-"""So often `Mr. X` is named before the first `Mr. Given X` if the two are father and son, or elder and younger brother."""
-FEWEST_LATE = 5
-"""So often `Mr. Given X` must be named to be another one."""
-FEWEST_QUALIFIED = 3
-"""`old Mr. X` or `young Mr. X` so often means that there are two of them."""
 
 
-def sentences_together(paragraphs: Sequence[str], occurrences: Sequence[Occurrence]) -> Counter[tuple[str, str]]:
-    """In how many sentences the narration uses two forms: those of one person hardly meet in one."""
-    groups: dict[tuple[int, int], set[str]] = defaultdict(set)
-    stops: dict[int, list[int]] = {}
-    for at in occurrences:
-        if not at.quoted:
-            if at.paragraph not in stops:
-                stops[at.paragraph] = [match.end() for match in SENTENCE_END.finditer(paragraphs[at.paragraph])]
-            groups[at.paragraph, bisect_right(stops[at.paragraph], at.start)].add(at.text)
-    return Counter(pair for forms in groups.values() for pair in combinations(sorted(forms), 2))
-
-
-def pronoun_gender(paragraphs: Sequence[str], occurrences: Sequence[Occurrence], owner: Mapping[str, int]) -> dict[int, Counter[str]]:
-    """For each person, how often `he` or `she` is the first pronoun after a mention before anybody else is named."""
-    votes: dict[int, Counter[str]] = defaultdict(Counter)
-    for number, at in enumerate(occurrences):
-        if at.quoted or at.text not in owner:
-            continue
-        following = occurrences[number + 1] if number + 1 < len(occurrences) else None
-        end = following.start if following and following.paragraph == at.paragraph else at.end + 120
-        match = PRONOUN.search(paragraphs[at.paragraph], at.end, min(end, at.end + 120))
-        if match:
-            votes[owner[at.text]]["m" if match[1].lower() in {"he", "his", "him", "himself"} else "f"] += 1
-    return votes
+def is_described(person: Person) -> bool:
+    """Whether a person has no names but descriptions: `the Jew`, `Jew`, `old Jew`."""
+    return (
+        not person.surnames
+        and any(text.startswith("the ") for text in person.forms)
+        and all(text.startswith("the ") or f"the {text}" in person.forms for text in person.forms)
+    )
 
 
 def one_under_two_names(
@@ -73,42 +44,32 @@ def one_under_two_names(
     def halves(one: int, other: int) -> bool:
         a, b = persons[one], persons[other]
         parts = bool(a.givens) != bool(a.surnames) and bool(b.givens) == bool(a.surnames) and bool(b.surnames) == bool(a.givens)
-        both = sum(together.get((min(x, y), max(x, y)), 0) for x in a.forms for y in b.forms)
-        return parts and fits(a, b.gender) and both <= MOST_TOGETHER
+        return parts and fits(a, b.gender) and meetings(a, b) <= MOST_TOGETHER
 
-    told = told_to_be_one(paragraphs, occurrences, owner, lambda one, other: fits(persons[one], persons[other].gender))
+    def described(one: int, other: int) -> bool:
+        a, b = persons[one], persons[other]
+        rarer = min(a.count, b.count)
+        return not is_described(a) and is_described(b) and fits(a, b.gender) and meetings(a, b) <= max(MOST_TOGETHER, MEETINGS * rarer)
+
+    def meetings(a: Person, b: Person) -> int:
+        return sum(together.get((min(x, y), max(x, y)), 0) for x in a.forms for y in b.forms)
+
+    def any_two(one: int, other: int) -> bool:
+        return fits(persons[one], persons[other].gender)
+
+    told = told_to_be_one(paragraphs, occurrences, owner, any_two)
     joined, place_of = list(persons), list(range(len(persons)))
-    for one, other in [*told, *same_persons(paragraphs, occurrences, owner, halves)]:
+    for one, other in [
+        *told,
+        *brides(paragraphs, occurrences, persons, owner),
+        *same_persons(paragraphs, occurrences, owner, halves, described),
+    ]:
         a, b = persons[place_of[one]], persons[place_of[other]]
         if a is not b and fits(a, b.gender):
             b.merge(a)
             joined.remove(a)
             place_of = [place_of[other] if place == place_of[one] else place for place in place_of]
     return joined
-
-
-def men(paragraphs: Sequence[str], forms: Sequence[Form], occurrences: Sequence[Occurrence]) -> set[str]:
-    """Given names, listed or not, after which the book says `he`; names with a woman's title do not count."""
-    parsed = [Parsed(form) for form in forms]
-    own = [one for one in parsed if one.plain and one.gender != "f" and not one.article and not one.of]
-    names = {one.plain[0]: place for place, one in enumerate(own)}
-    owner = {one.form.text: names[one.plain[0]] for one in own if len(one.plain) > 1 or not one.titles}
-    votes = pronoun_gender(paragraphs, [at for at in occurrences if at.text in owner], owner)
-    return {name for name, place in names.items() if votes[place]["m"] >= FEWEST_PRONOUNS and votes[place]["m"] >= 2 * votes[place]["f"]}
-
-
-def younger(forms: Sequence[Form], occurrences: Sequence[Occurrence]) -> frozenset[str]:
-    """Forms like `Mr. Paul Dray` that are used steadily, but only after many a `Mr. Dray`: the younger one, for the elder needs no given name."""
-    count = Counter(at.text for at in occurrences)
-    found = set()
-    for form in forms:
-        tokens = form.text.split()
-        elder = f"{tokens[0]} {tokens[-1]}"
-        if len(tokens) == 3 and tokens[0].lower() in english().titles and form.count >= FEWEST_LATE and count[elder] >= LATE:
-            first = next(place for place, at in enumerate(occurrences) if at.text == form.text)
-            if sum(at.text == elder for at in occurrences[:first]) >= LATE:
-                found.add(form.text)
-    return frozenset(found)
 
 
 def add_adjectives(paragraphs: Sequence[str], persons: Sequence[Person]) -> None:
@@ -130,15 +91,8 @@ def join_names(
     paragraphs: Sequence[str], forms: Sequence[Form], occurrences: Sequence[Occurrence], known: Sequence[Sequence[str]] = ()
 ) -> list[Character]:
     """The characters of a book, the most frequent first. `known` lists names that the user says are one person."""
-    qualified = Counter(match[1] for text in paragraphs for match in QUALIFIED.finditer(text))
-    several = {form for form, count in qualified.items() if count >= FEWEST_QUALIFIED}
-    together = sentences_together(paragraphs, occurrences)
-    persons = one_under_two_names(
-        paragraphs,
-        occurrences,
-        Joiner(forms, together, several, men(paragraphs, forms, occurrences), younger(forms, occurrences)).persons_found(),
-        together,
-    )
+    usage = usage_of(paragraphs, forms, occurrences)
+    persons = one_under_two_names(paragraphs, occurrences, Joiner(forms, usage).persons_found(), usage.together)
     add_adjectives(paragraphs, persons)
     called: dict[int, str] = {}
     for names in known:

@@ -4,11 +4,12 @@ Full names come first, then names with titles, then single ones; each goes to th
 """
 
 import re
-from collections.abc import Callable, Container, Mapping, Sequence, Set
+from collections.abc import Callable, Sequence
 
 from persllm.novels.book import Gender
 from persllm.novels.names import Form
 from persllm.novels.persons import Parsed, Person, fits
+from persllm.novels.usage import Usage
 from persllm.novels.words import english
 
 APART = 0.1
@@ -17,6 +18,12 @@ FEWEST_TOGETHER = 2
 APART_ALONE = 0.3
 """The same for `Miss X` where only one unmarried woman of the name is known."""
 PLAIN_WIVES = frozenset({"mrs", "mrs.", "missis", "missus"})
+PLAIN_MEN = frozenset({"mr", "mr."})
+KNIGHTS = frozenset({"sir", "lord"})
+"""Titles of men who are not called `Mr.`"""
+OFFICERS = frozenset("captain capt. colonel col. major general lieutenant lieut. admiral".split())
+FEWEST_OF_RANK = 5
+"""Places in the narration from which on a title is somebody's own."""
 RARE_MAN = 5
 """A bare surname is the man's of the family, unless the women are named so many times more often."""
 SHORTEST_PREFIX = 3
@@ -47,17 +54,9 @@ INITIAL = re.compile(r"[A-Z]\.")
 class Joiner:
     """Joins the forms of one book to persons."""
 
-    def __init__(
-        self,
-        forms: Sequence[Form],
-        together: Mapping[tuple[str, str], int],
-        several: Container[str] = (),
-        men: Container[str] = (),
-        younger: Set[str] = frozenset(),
-    ):
-        self.words, self.men, self.younger = english(), men, younger
-        self.together, self.several = together, several
-        self.parsed = [Parsed(form) for form in forms]
+    def __init__(self, forms: Sequence[Form], usage: Usage):
+        self.words, self.usage = english(), usage
+        self.parsed = [Parsed(form, usage.genders) for form in forms]
         self.persons: list[Person] = []
         full = [p for p in self.parsed if len(p.plain) > 1 and not p.article]
         self.given_names = {p.plain[0] for p in full}
@@ -106,7 +105,7 @@ class Joiner:
 
     def by_husband(self, parsed: Parsed) -> bool:
         """Whether a wife is called by her husband's given name: Mrs. Peter Blewett. No list needs to know him if the book says `he`."""
-        given = self.words.given.get(parsed.plain[0], "m" if parsed.plain[0] in self.men else "x")
+        given = self.words.given.get(parsed.plain[0], self.usage.genders.get(parsed.plain[0], "x"))
         return bool(set(parsed.titles) & self.words.married) and given == "m"
 
     def title_of_given(self, parsed: Parsed) -> bool:
@@ -122,7 +121,9 @@ class Joiner:
     def apart(self, person: Person, parsed: Parsed, share: float = APART) -> bool:
         """Whether the narration uses a form beside the person's names as that of somebody else."""
         others = [form for form in {*person.forms, *person.givens} if not set(form.split()) & set(parsed.rest)]
-        both = sum(self.together.get(pair, 0) for form in others for pair in [(min(form, parsed.form.text), max(form, parsed.form.text))])
+        both = sum(
+            self.usage.together.get(pair, 0) for form in others for pair in [(min(form, parsed.form.text), max(form, parsed.form.text))]
+        )
         least = min(parsed.form.told, sum(self.told(form) for form in others))
         return both >= FEWEST_TOGETHER and both >= share * max(least, 1)
 
@@ -131,12 +132,13 @@ class Joiner:
         return next((p.form.told for p in self.parsed if p.form.text == text), 0)
 
     def same_given(self, one: str, other: str) -> bool:
-        """Whether two given names can be one: equal, a short form, an initial."""
+        """Whether two given names can be one: equal, a short form, an initial; of two short forms only like ones: Tom, Tommy."""
         if min(len(one), len(other)) == 2 and "." in one + other:
             return one[0] == other[0]
         short = self.words.short_forms
         full_one, full_other = short.get(one, frozenset()) | {one}, short.get(other, frozenset()) | {other}
-        return bool(full_one & full_other)
+        near = one in full_other or other in full_one or one[:SHORTEST_PREFIX] == other[:SHORTEST_PREFIX]
+        return near and bool(full_one & full_other)
 
     def by_full_name(self, parsed: Parsed) -> Person | None:
         """The person of the same surname and given name."""
@@ -154,23 +156,37 @@ class Joiner:
         """The one of a family whom `Mr. X`, `Mrs. X` or `Miss X` can mean."""
         titles = set(parsed.titles)
         gender: Gender = "m" if parsed.gender == "x" else parsed.gender
-        own = [p for p in self.persons if parsed.rest[0] in p.surnames and fits(p, gender) and not self.younger & set(p.forms)]
+        own = [p for p in self.persons if parsed.rest[0] in p.surnames and fits(p, gender)]
+        elder = [p for p in own if not self.usage.younger & set(p.forms)]
+        own = own if titles & self.words.married or (titles & self.words.unmarried and not elder) else elder
         if titles & self.words.married:
             own = self.wives(own, titles)
         elif titles & self.words.unmarried:
             own = [p for p in own if not p.titles & self.words.married]
+        own = [p for p in own if not self.of_other_rank(p, parsed)]
         share = APART_ALONE if len(own) == 1 and titles & self.words.unmarried else APART
         fitting = [p for p in own if not self.apart(p, parsed, share)]
-        if parsed.form.text in self.several:
+        if parsed.form.text in self.usage.several:
             return None
         if not own and parsed.form.count <= RARE_SPELLING:
             own = fitting = [p for p in self.persons if p.titles & titles and any(spelt_alike(parsed.rest[0], name) for name in p.surnames)]
         same_title = [p for p in fitting if p.titles & titles]
         if len(same_title) == 1:
-            return same_title[0]
+            first = far_the_first(fitting)
+            return first if first and same_title[0].count < FEWEST_OF_RANK else same_title[0]
         if len(own) > 1 and titles & {"mr.", "mr"} and len(fitting) != 1:
             return None
         return max(fitting, key=lambda p: p.count, default=None)
+
+    def of_other_rank(self, person: Person, parsed: Parsed) -> bool:
+        """Whether `Mr. X` and `Captain X` are both told of too often to be one man."""
+        own, others = set(parsed.titles), [p for p in self.parsed if p.form.text in person.forms]
+        if (own & PLAIN_MEN and person.titles & KNIGHTS) or (own & KNIGHTS and person.titles & PLAIN_MEN):
+            return True
+        for one, other in ((PLAIN_MEN, OFFICERS), (OFFICERS, PLAIN_MEN)):
+            if own & one and parsed.form.told >= FEWEST_OF_RANK:
+                return sum(p.form.told for p in others if set(p.titles) & other) >= FEWEST_OF_RANK
+        return False
 
     def by_initial(self, parsed: Parsed) -> Person | None:
         """The one of the title whose surname begins so: `Mr. E.`"""
@@ -183,7 +199,12 @@ class Joiner:
         if married or not titles & self.words.married - PLAIN_WIVES:
             return married
         single = [p for p in family if not p.titles & self.words.unmarried and p.givens]
-        return single if len(single) == 1 else []
+        maidens = (
+            any(set(p.titles) & self.words.unmarried and p.plain and p.plain[-1] in single[0].surnames for p in self.parsed)
+            if single
+            else True
+        )
+        return single if len(single) == 1 and not maidens else []
 
     def by_single_name(self, parsed: Parsed) -> Person | None:
         """The person of whom a word is the given name, the surname, or a short form."""
@@ -191,7 +212,7 @@ class Joiner:
         wives = [p for p in self.persons if name in p.husbands] if set(parsed.titles) & self.words.married else []
         if len(wives) == 1:
             return wives[0]
-        givens = [p for p in self.persons if name in p.givens and fits(p, gender)]
+        givens = [p for p in self.persons if name in p.givens and fits(p, gender) and not self.lady_and_miss(p, parsed)]
         surnames = [p for p in self.persons if name in p.surnames and p.gender != "f" and not parsed.titles]
         women = [p for p in self.persons if name in p.surnames and not parsed.titles and p.gender == "f"]
         if women and sum(p.count for p in women) > RARE_MAN * sum(p.count for p in surnames):
@@ -204,6 +225,11 @@ class Joiner:
             if found and not (found is surnames and len(found) > 1 and self.apart(max(found, key=lambda p: p.count), parsed)):
                 return max(found, key=lambda p: p.count)
         return None
+
+    def lady_and_miss(self, person: Person, parsed: Parsed) -> bool:
+        """Whether one is `Lady Jane` and the other `Miss Jane`."""
+        either = [set(parsed.titles), person.titles]
+        return any("lady" in one and "miss" in other and "lady" not in other for one, other in (either, either[::-1]))
 
     def by_article(self, parsed: Parsed) -> Person | None:
         """The one whose name ends alike: `the Dodger`, `the Artful Dodger`; or the only one of a rank."""

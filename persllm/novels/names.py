@@ -32,6 +32,10 @@ ALONE = {"mother", "father", "aunt", "uncle", "granny", "grandmamma", "grandma",
 """Titles of kin that name somebody without a name after them."""
 NO_NAME_AFTER = re.compile(r" (?:I|you|he|she|it|we|they|the|not|God)\b")
 """After a word at the head of a sentence that is a verb there: `May I`, `Will you`."""
+LONG_WORD = 4
+"""Letters of words that have a capital in a heading whatever they are."""
+MOST_OF_HEADING = 15
+FEWEST_OF_HEADING = 3
 FEWEST_SPOKEN = 3
 """So often a word that is also a name must stand beside a verb of speech."""
 FEWEST_CAPITALS = 3
@@ -76,12 +80,21 @@ def inside(spans: Sequence[tuple[int, int]], place: int) -> bool:
     return any(start <= place < end for start, end in spans)
 
 
+def is_heading(text: str) -> bool:
+    """Whether a paragraph is in capitals, or short with a capital in every word that counts: `In Which Captain Dale Buys a Horse`."""
+    if ALL_CAPITALS.fullmatch(text):
+        return True
+    words = [word for word in WORD.findall(text) if len(word) >= LONG_WORD]
+    small = len(words) < MOST_OF_HEADING and not text.rstrip("_* ").endswith((".", "!", "?", ",", ";", ":", '"', "”", "’", "'"))
+    return small and len(words) >= FEWEST_OF_HEADING and all(word[0].isupper() for word in words)
+
+
 def word_habits(paragraphs: Sequence[str]) -> tuple[Counter[str], Counter[str]]:
     """(how often a word stands in lower case, how often with a capital inside a sentence)."""
     lower: Counter[str] = Counter()
     capital: Counter[str] = Counter()
     for text in paragraphs:
-        if ALL_CAPITALS.fullmatch(text):
+        if is_heading(text):
             continue
         for match in WORD.finditer(text):
             word = match[0]
@@ -117,8 +130,12 @@ class NameFinder:
         while tokens and not self.leads(tokens[0][2], len(tokens) > 1, at_start and not match["the"]):
             tokens.pop(0)
             at_start = False
-        while tokens and not self.trails(tokens[-1][2], len(tokens)):
+        while tokens and not (len(tokens) > 1 and tokens[-2][2] == "St.") and not self.trails(tokens[-1][2], len(tokens)):
             tokens.pop()
+        for place in range(1, len(tokens)):  # two names in one run: Mr. Crawley Miss Sharp
+            if tokens[place][2].lower() in self.words.titles and tokens[place - 1][2].lower() not in {*self.words.titles, *PARTICLES}:
+                tokens = tokens[:place] if len(tokens) - place > 1 else tokens
+                break
         if len(tokens) > 3 and self.lower[tokens[-1][2].lower()] > self.capital[tokens[-1][2]]:  # a heading: Miss Ann Lee Drive Out
             tokens.pop()
         if not tokens:
@@ -160,7 +177,7 @@ class NameFinder:
         """Every place of every form, headings in capitals apart."""
         found = []
         for place, text in enumerate(paragraphs):
-            if ALL_CAPITALS.fullmatch(text):
+            if is_heading(text):
                 continue
             for match in SEQUENCE.finditer(text):
                 form = self.form(match, text)
@@ -234,13 +251,15 @@ def parts_of_names(kept: Sequence[Form], *counts: Counter[str]) -> list[Form]:
     heads = {form.text.split()[-1] for form in kept if form.text.startswith("the ")}
     fronts = {tokens[1] for form in counts[0] if len(tokens := form.split()) == 3 and tokens[0] == "the" and tokens[2] in heads}
     singles = {form.text for form in kept if " " not in form.text}
+    surnames = {text.split()[-1] for text in have if text.split()[0].lower() in words.titles and len(text.split()) == 2}
     untitled = {text.partition(" ")[2] for text in have if text.split()[0].lower() in words.titles}
     lone = []
     for form in counts[0]:
         tokens = form.removeprefix("the ").split()
         article = form.startswith("the ")
         part = form in parts or form in untitled if not article else tokens[0] in fronts and len(tokens) == 1
-        longer = len(tokens) > 1 and (tokens[-1] in heads if article else len(tokens) < 4 and tokens[0] in singles)
+        surname_first = tokens[0] in surnames and tokens[-1] not in surnames
+        longer = len(tokens) > 1 and (tokens[-1] in heads if article else len(tokens) < 4 and tokens[0] in singles and not surname_first)
         if form not in have and (part or longer):
             lone.append(form)
     return [Form(form, *(count[form] for count in counts)) for form in lone]

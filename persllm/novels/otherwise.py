@@ -12,10 +12,10 @@ from persllm.novels.names import Occurrence
 CALLED = r"(?:known|called|named|nicknamed|surnamed|christened|addressed|distinguished|spoken of)"
 ADVERBS = r"(?:better |otherwise |also |afterwards |commonly |generally |usually |once |always )*"
 BETWEEN = re.compile(
-    r"[\s,;:—(“\"'‘-]*(?:otherwise|alias|née|nee|formerly|late|now|afterwards|erst|erstwhile|whose real name (?:was|is)"
-    rf"|(?:who (?:is|was|were|had been) )?{ADVERBS}{CALLED}(?: to \w+ \w+| in \w+ \w+)?(?: as| by the name of)?"
-    r"|(?:(?:who )?(?:had|has|have|having) )?(?:become|became|becoming)"
-    r"|(?:was|is|were|that (?:was|is)|who (?:was|is|had been)) (?:once|formerly|now|really|no other than|none other than))"
+    r"(?:[\s,;:—(“\"'‘-]*[,;:—(-][\s“\"'‘]*(?:otherwise|alias|née|nee|formerly|late|now|afterwards|erst|erstwhile|whose real name (?:was|is)"
+    rf"|(?:who (?:is|was|were|had been) )?{ADVERBS}{CALLED}(?: to \w+ \w+| in \w+ \w+)?(?: as| by the name of)?)"
+    r"|\s(?:alias|née|nee)|(?:,? who)?\s(?:(?:had|has|have) become|became)"
+    rf"|(?:, (?:who|that))?\s(?:was|is|were|had been) (?:once|formerly|now|really|no other than|none other than|{ADVERBS}{CALLED}(?: as| by the name of)?))"
     r"(?: the)?[\s,:—(“\"'‘-]*(?:old |young )?"
 )
 """What stands between two names of one person."""

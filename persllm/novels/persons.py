@@ -1,10 +1,14 @@
 """A name taken apart into titles, given name and surname; a person while the names are being joined."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from persllm.novels.book import Gender
 from persllm.novels.names import Form
 from persllm.novels.words import PARTICLES, english
+
+LEARNED = frozenset({"dr", "dr.", "doctor", "professor", "prof", "prof."})
+NOTHING: Mapping[str, Gender] = MappingProxyType({})
 
 
 def with_particles(tokens: Sequence[str]) -> list[str]:
@@ -21,9 +25,10 @@ def with_particles(tokens: Sequence[str]) -> list[str]:
 class Parsed:
     """A form taken apart."""
 
-    def __init__(self, form: Form):
+    def __init__(self, form: Form, genders: Mapping[str, Gender] = NOTHING):
+        """`genders` tells those of given names that no list knows."""
         words = english()
-        self.form = form
+        self.form, self.genders = form, genders
         tokens = with_particles(form.text.removeprefix("the ").split())
         self.titles: list[str] = []
         while tokens and tokens[0].lower() in words.titles and (len(tokens) > 1 or tokens[0].lower() in words.bare_titles | words.kin):
@@ -36,7 +41,7 @@ class Parsed:
 
     @property
     def gender(self) -> Gender:
-        """By title or given name."""
+        """By title, given name, or the noun of a description; a doctor of whom nothing else is known is a man in these books."""
         words = english()
         for title in self.titles:
             found = words.titles[title]
@@ -46,7 +51,11 @@ class Parsed:
         if given == "x" and self.rest and (full := words.short_forms.get(self.rest[0])):
             genders = {words.given.get(name, "x") for name in full}
             given = genders.pop() if len(genders) == 1 else "x"
-        return "m" if given == "m" else "f" if given == "f" else "x"
+        told: Gender = "m" if given == "m" else "f" if given == "f" else self.genders.get(self.rest[0], "x") if self.rest else "x"
+        if told == "x" and self.article and self.rest:  # the Rector
+            noun = words.nouns.get(self.rest[-1].lower(), "x")
+            told = "m" if noun == "m" else "f" if noun == "f" else "x"
+        return "m" if told == "x" and set(self.titles) & LEARNED else told
 
 
 class Person:

@@ -53,9 +53,12 @@ def whereabouts(places: Iterable[tuple[str, int, int]]) -> Whereabouts:
 def is_place(form: str, speaks: int, found: Whereabouts) -> bool:
     """Whether a form without a title is a place's name."""
     words = english()
-    first = form.split()[0]
+    first, last = form.split()[0], form.split()[-1]
+    given = first in words.given or first in words.short_forms
+    if last in words.place_nouns and " " in form and first.lower() not in words.titles and first != "the" and not given:
+        return True
     if found.count < FEWEST or first.lower() in words.titles or first == "the" or speaks > MOST_SPEECH * found.count + 1:
         return False
-    if first in words.given or first in words.short_forms:
+    if given:
         return found.somewhere >= SHARE_OF_GIVEN * found.count and found.within >= WITHIN_OF_GIVEN * found.count
     return found.somewhere >= SHARE * found.count

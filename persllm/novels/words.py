@@ -47,6 +47,8 @@ class Words(NamedTuple):
     given: dict[str, str]
     """Common given names -> gender."""
     never_names: frozenset[str]
+    place_nouns: frozenset[str]
+    """Words that end the name of a place or a thing: Harley Street, Reform Bill."""
     also_words: frozenset[str]
     """Words that may be names too (May, Grace, Thursday): names if the book lets them speak often enough."""
     sentence_words: frozenset[str]
@@ -77,7 +79,7 @@ def english() -> Words:
         kin=single["kin"], narrow_addresses=single["narrow_addresses"],
         short_forms={form: frozenset(full) for form, full in short.items()},
         given={word: gender for gender, words in raw["given_names"].items() for word in words.split()},
-        never_names=single["never_names"], also_words=single["also_words"], sentence_words=single["sentence_words"],
+        never_names=single["never_names"], place_nouns=single["place_nouns"], also_words=single["also_words"], sentence_words=single["sentence_words"],
     )  # fmt: skip
 
 
