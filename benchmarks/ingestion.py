@@ -1,6 +1,7 @@
 """How fast files of each format are read, and how much memory that takes.
 
     python benchmarks/ingestion.py [--megabytes 4] [--shared ../shared] [--json]
+    python benchmarks/ingestion.py --whole 100      only `persllm ingest`, of a chat and of a text of so many megabytes
 
 Each format is written at two sizes, from the novels of LitBank if they are at hand, else from invented words, and read in
 a process of its own. Told are the rate per second of one core (of the file, and of the words in it), the rate against plain decoding of the same
@@ -11,7 +12,9 @@ as large is flat. The last row is the whole of `persllm ingest` on one novel.
 import argparse
 import io
 import json
+import os
 import random
+import re
 import resource
 import statistics
 import subprocess
@@ -202,12 +205,35 @@ def whole(shared: Path | None, folder: Path, size: int) -> dict[str, float | str
     if not novel.is_file():
         novel = folder / "novel.txt"
         novel.write_bytes(plain(["Emma said it. " + text for text in paragraphs(None, size)]))
-    command = [sys.executable, "-m", "persllm.cli", "ingest", str(novel), "--person", "Emma", "--into", str(folder / "emma"), "--json"]
+    return ingested("a novel", novel, "Emma", folder / "emma")
+
+
+def ingested(form: str, source: Path, person: str, into: Path) -> dict[str, float | str]:
+    """Time and peak memory of `persllm ingest` in a process of its own."""
+    command = [sys.executable, "-m", "persllm.cli", "ingest", str(source), "--person", person, "--into", str(into)]
     started = time.perf_counter()
-    subprocess.run(command, check=True, capture_output=True)
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, used = os.wait4(process.pid, 0)
+    if status:
+        raise SystemExit(f"{' '.join(command)}: failed with {status}")
     seconds = time.perf_counter() - started
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    return {"format": "ingest, a novel", "size": novel.stat().st_size / 1e6, "seconds": seconds, "peak": peak}
+    return {"format": f"ingest, {form}", "size": source.stat().st_size / 1e6, "seconds": seconds, "peak": used.ru_maxrss / 1024}
+
+
+def told(row: dict[str, float | str]) -> str:
+    return f"{row['format']}: {row['size']:.2f} MB in {row['seconds']:.1f} s, peak of the process {row['peak']:.0f} MB"
+
+
+def of_large_files(shared: Path | None, folder: Path, size: int) -> Iterator[dict[str, float | str]]:
+    """`persllm ingest` of a chat of short messages, and of a text, each of about `size` bytes."""
+    texts = list(paragraphs(shared, size))
+    chat, text = folder / "chat.txt", folder / "text.txt"
+    said = [part for text in texts for part in re.split(r"(?<=[.!?]) ", text) if part.strip()]
+    chat.write_bytes(whatsapp(said)[:size].rpartition(b"\n")[0])
+    text.write_bytes(plain([f"Ada said nothing. {part}" if number % 3 == 0 else part for number, part in enumerate(texts)]))
+    del texts, said
+    yield ingested("a chat", chat, "Ada", folder / "of-chat")
+    yield ingested("a text", text, "Ada", folder / "of-text")
 
 
 def main() -> None:
@@ -216,12 +242,18 @@ def main() -> None:
     options.add_argument("--megabytes", type=float, default=4)
     options.add_argument("--shared", type=Path, default=Path(__file__).parent.parent.parent / "shared")
     options.add_argument("--json", action="store_true")
+    options.add_argument("--whole", type=float)
     options.add_argument("--measure", nargs=2, help=argparse.SUPPRESS)
     given = options.parse_args()
     if given.measure:
         measure(Path(given.measure[0]), given.measure[1])
         return
     shared = given.shared if (given.shared / "data").is_dir() else None
+    if given.whole:
+        with tempfile.TemporaryDirectory() as place:
+            for row in of_large_files(shared, Path(place), int(given.whole * 1e6)):
+                print(told(row), flush=True)
+        return
     rows = []
     print(
         f"{'format':12} {'MB':>6} {'MB/s':>7} {'words MB/s':>10} {'x decoding':>10} {'memory MB':>10} {'of x' + str(GROWN):>8}   recognised as"
@@ -241,9 +273,7 @@ def main() -> None:
                 f"{large['seconds'] / large['decoding']:10.0f} {small['memory']:10.1f} {large['memory']:8.1f}   {large['recognised']}"
             )
         rows.append(whole(shared, Path(place), int(given.megabytes * 1e6 / GROWN)))
-        print(
-            f"{rows[-1]['format']}: {rows[-1]['size']:.2f} MB in {rows[-1]['seconds']:.1f} s, peak of the process {rows[-1]['peak']:.0f} MB"
-        )
+        print(told(rows[-1]))
     if given.json:
         print(json.dumps(rows, indent=2))
 

@@ -21,6 +21,7 @@ from persllm.ingestion.piece import Piece
 from persllm.ingestion.pieces import pieces_of
 from persllm.ingestion.request import Request, request_of
 from persllm.ingestion.result import Ingested
+from persllm.ingestion.shelf import Shelf
 from persllm.ingestion.stages import Stages, stages_for
 from persllm.passages import Passage
 from persllm.records import Dropped
@@ -52,16 +53,17 @@ def ingest_into(request: Request, into: Path, dry_run: bool, progress: Progress,
     folder = Folder(into, request)
     new = [source for source in found if not folder.holds(source)]
     person = Person(folder.name, folder.aliases, folder.language)
-    pieces, read = read_all(new, person, request, progress, annotator)
-    if new and all(piece.doubt for piece in pieces):
-        raise MaterialError(nothing_found(person, found, read))
-    stages = stages_for(request.stages, folder.stages, pieces, tuple(read.chapters), person.language)
-    placed, unsure = place(pieces, stages)
-    if new and not placed:
-        raise MaterialError(
-            f"nothing could be placed in a stage: {unsure[0].doubt}. Give other --stages; without, everything is one stage."
-        )
-    made = folder.write(placed, unsure, [*dropped, *read.dropped], new, found, stages, person, dry_run)
+    with contextlib.closing(Shelf()) as pieces:
+        read = read_all(pieces, new, person, request, progress, annotator)
+        dropped += read.dropped
+        if new and not pieces.sure:
+            raise MaterialError(nothing_found(person, found, read))
+        stages = stages_for(request.stages, folder.stages, pieces, tuple(read.chapters), person.language)
+        plan = folder.plan(placed(pieces, stages), new)
+        if new and not plan.placed:
+            raise MaterialError(f"nothing could be placed in a stage: {plan.doubt}. Give other --stages; without, everything is one stage.")
+        said = None if dry_run or not new else folder.write(plan, placed(pieces, stages), dropped, stages, person)
+    made = folder.result(plan, dropped, found, stages, person, said)
     return made.model_copy(update={"asked": annotator.asked() if annotator else None})
 
 
@@ -76,10 +78,10 @@ class Reading:
 
 
 def read_all(
-    sources: Sequence[Collected], person: Person, request: Request, progress: Progress, annotator: Annotator | None = None
-) -> tuple[list[Piece], Reading]:
-    """The pieces of all sources in their order, and what was seen on the way."""
-    read, pieces = Reading(), []
+    pieces: Shelf, sources: Sequence[Collected], person: Person, request: Request, progress: Progress, annotator: Annotator | None = None
+) -> Reading:
+    """Lay the pieces of all sources aside in their order; returns what was seen on the way."""
+    read = Reading()
     done, total = 0, sum(source.size for source in sources)
     for source in sources:
         progress(done, total)
@@ -89,12 +91,12 @@ def read_all(
             if isinstance(found, Dropped):
                 read.dropped.append(found)
             else:
-                pieces.append(found)
+                pieces.lay(found)
         if annotator and annotator.unasked > unasked:
             read.dropped.append(Dropped(item=source.name, reason=NOT_ASKED, detail=f"{annotator.unasked - unasked} calls"))
         done += source.size
     progress(done, total)
-    return pieces, read
+    return read
 
 
 def within(progress: Progress, before: int, size: int, total: int, done: int) -> None:
@@ -133,13 +135,9 @@ def readable(source: Collected, request: Request) -> Iterator[Passage | Dropped]
         yield Dropped(item=source.own_name, reason="cannot be read", detail=str(error))
 
 
-def place(pieces: Iterable[Piece], stages: Stages) -> tuple[list[Piece], list[Piece]]:
-    """The pieces with their stage, and those that are in doubt."""
-    placed, unsure = [], []
-    for piece in pieces:
-        put = piece if piece.doubt else stages.place(piece)
-        (unsure if put.doubt else placed).append(put)
-    return placed, unsure
+def placed(pieces: Iterable[Piece], stages: Stages) -> Iterator[Piece]:
+    """The pieces with their stage, or with the doubt why they have none."""
+    return (piece if piece.doubt else stages.place(piece) for piece in pieces)
 
 
 def nothing_found(person: Person, sources: Sequence[Collected], read: Reading) -> str:

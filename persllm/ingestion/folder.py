@@ -12,25 +12,24 @@ its journal, and moved file by file; one that was interrupted is finished by the
 """
 
 import contextlib
-import json
 import os
 import shutil
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
-from hashlib import sha256
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from persllm.doctor import examine
+from persllm.doctor import Diagnosis, examine
 from persllm.errors import MaterialError
 from persllm.ingestion.collect import Collected
 from persllm.ingestion.draft import persona_yaml, recipe_yaml, to_confirm
 from persllm.ingestion.people import Person
 from persllm.ingestion.piece import Piece
+from persllm.ingestion.plan import Plan
 from persllm.ingestion.request import Request
 from persllm.ingestion.result import Ingested, SourceRecord
-from persllm.ingestion.stages import Stages, slug
+from persllm.ingestion.stages import Stages
 from persllm.materials import PersonaSettings, make_persona
 from persllm.parsing import parse, read_yaml
 from persllm.records import Dropped, Record, Stage
@@ -131,66 +130,58 @@ class Folder:
         """Whether the same content was taken in before."""
         return any(known.sha256 == source.sha256 for known in self.journal.sources) if self.journal else False
 
-    def write(
-        self, placed: Sequence[Piece], unsure: Sequence[Piece], dropped: Sequence[Dropped], new: Sequence[Collected],
-        found: Sequence[Collected], stages: Stages, person: Person, dry_run: bool,
-    ) -> Ingested:  # fmt: skip
-        """Write all of it, or only say what would be written."""
-        plan = Plan(self, placed, new)
-        result = self.result(plan, placed, unsure, dropped, new, found, stages, person)
-        if dry_run or not new:
-            return result.model_copy(update={"written": False})
+    def plan(self, pieces: Iterable[Piece], new: Sequence[Collected]) -> Plan:
+        """What an addition would write; MaterialError if that would touch what others wrote."""
+        before = {source.name: source for source in self.journal.sources} if self.journal else {}
+        return Plan(self.path, before, new, pieces)
+
+    def write(self, plan: Plan, pieces: Iterable[Piece], dropped: Sequence[Dropped], stages: Stages, person: Person) -> Diagnosis:
+        """Write all that was planned, or nothing; returns what the doctor says of the folder then."""
         workshop = self.path / WORKSHOP if self.settings else self.path.with_name(f".{self.path.name}{WORKSHOP}")
         with disk_trouble(self.path):
             shutil.rmtree(workshop, ignore_errors=True)
             workshop.mkdir(parents=True)
             try:
-                self.fill(workshop, plan, unsure, dropped, stages, person)
+                plan.write(workshop, pieces)
+                self.fill(workshop, plan, dropped, stages, person)
                 if self.settings:
                     (workshop / READY).touch()
                     self.finish()
-                else:
-                    verdict = diagnosis(workshop)
-                    self.path.parent.mkdir(parents=True, exist_ok=True)
-                    os.replace(workshop, self.path)
-                    return result.model_copy(update=verdict)
+                    return examine(self.path)
+                found = examine(workshop)
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                os.replace(workshop, self.path)
+                return found
             finally:
                 if not (workshop / READY).is_file():
                     shutil.rmtree(workshop, ignore_errors=True)
-        return result.model_copy(update=diagnosis(self.path))
 
-    def result(self, plan, placed, unsure, dropped, new, found, stages: Stages, person: Person) -> Ingested:
-        """What is told to the user."""
-        counts: dict[str, Counter[str]] = defaultdict(Counter)
-        for piece in placed:
-            counts[piece.stage][piece.kind] += 1
+    def result(
+        self, plan: Plan, dropped: Sequence[Dropped], found: Sequence[Collected], stages: Stages, person: Person, said: Diagnosis | None
+    ) -> Ingested:
+        """What is told to the user; with what the doctor `said`, if anything was written."""
         return Ingested(
             folder=str(self.path), name=self.name, language=person.language, stages=tuple(stage.id for stage in stages.stages),
-            sources=plan.sources, added=tuple(source.name for source in new),
-            kept=tuple(source.name for source in found if source not in new), counts={k: dict(v) for k, v in counts.items()},
-            review=len(unsure), dropped=dict(Counter(lost.reason for lost in dropped)),
-            to_confirm=() if self.settings else to_confirm(stages, person), reasons=stages.reasons, written=True,
+            sources=plan.sources, added=tuple(source.name for source in plan.new),
+            kept=tuple(source.name for source in found if source not in plan.new), counts={k: dict(v) for k, v in plan.counts.items()},
+            review=plan.review, dropped=dict(Counter(lost.reason for lost in dropped)),
+            to_confirm=() if self.settings else to_confirm(stages, person), reasons=stages.reasons, written=said is not None,
+            verdict=said.verdict if said else "", remarks=(*said.reasons, *said.warnings) if said else (),
         )  # fmt: skip
 
-    def fill(self, place: Path, plan: "Plan", unsure: Sequence[Piece], dropped: Sequence[Dropped], stages: Stages, person: Person) -> None:
-        """Put every file of the addition into a folder."""
-        for name, text in plan.files.items():
-            write(place / name, text)
-        for name, rows in (
-            ("review.jsonl", [review_line(piece) for piece in unsure]),
-            ("dropped.jsonl", [d.model_dump_json() for d in dropped]),
-        ):
-            before = (self.path / name).read_text(encoding="utf-8") if (self.path / name).is_file() else ""
-            write(place / name, before + "".join(f"{row}\n" for row in rows))
+    def fill(self, place: Path, plan: Plan, dropped: Sequence[Dropped], stages: Stages, person: Person) -> None:
+        """Put what is beside the materials into a folder."""
+        lost = self.path / "dropped.jsonl"
+        before = lost.read_text(encoding="utf-8") if lost.is_file() else ""
+        write(place / lost.name, before + "".join(f"{entry.model_dump_json()}\n" for entry in dropped))
         if not self.settings:
-            used = {piece.stage for piece in plan.placed}
-            write(place / "persona.yaml", persona_yaml(person, stages, used, plan.sources))
+            write(place / "persona.yaml", persona_yaml(person, stages, set(plan.counts), plan.sources))
             write(place / "recipe.yaml", recipe_yaml(self.path.resolve().name))
         earlier = self.journal.dropped if self.journal else {}
         journal = Journal(
             persona=self.name, sources=plan.sources, options=options(self.request),
-            dropped=dict(Counter(earlier) + Counter(lost.reason for lost in dropped)),
-            review=len(unsure) + (self.journal.review if self.journal else 0),
+            dropped=dict(Counter(earlier) + Counter(entry.reason for entry in dropped)),
+            review=plan.review + (self.journal.review if self.journal else 0),
         )  # fmt: skip
         replace_json(place / JOURNAL, journal.model_dump())
 
@@ -206,69 +197,6 @@ class Folder:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 os.replace(file, target)
             shutil.rmtree(workshop)
-
-
-class Plan:
-    """Which files an addition writes, and what becomes of those of earlier calls."""
-
-    def __init__(self, folder: Folder, placed: Sequence[Piece], new: Sequence[Collected]):
-        self.placed = placed
-        before = {source.name: source for source in folder.journal.sources} if folder.journal else {}
-        self.files: dict[str, str] = {}
-        made = []
-        for source in new:
-            own: dict[str, list[str]] = defaultdict(list)
-            for piece in placed:
-                if piece.source == source.name:
-                    own[f"materials/{piece.stage}/{piece.kind}-{file_name(source)}.jsonl"].append(material_line(piece))
-            texts = {name: "".join(f"{line}\n" for line in rows) for name, rows in own.items()}
-            self.refuse_edits(folder.path, before.get(source.name), texts, source)
-            self.files |= texts
-            hashes = {name: sha256(text.encode()).hexdigest() for name, text in texts.items()}
-            made.append(
-                SourceRecord(
-                    name=source.name,
-                    sha256=source.sha256,
-                    size=source.size,
-                    format=source.format,
-                    reason=source.reason,
-                    materials=sum(map(len, own.values())),
-                    files=hashes,
-                )
-            )
-        self.sources = (*before.values(), *made)
-
-    def refuse_edits(self, path: Path, earlier: SourceRecord | None, texts: dict[str, str], source: Collected) -> None:
-        """MaterialError if something that another made would be overwritten or would stand beside its newer form."""
-        if earlier is not None:
-            raise MaterialError(
-                f"{source.name}: an earlier content of this source is in {path} already. Take it out first "
-                f"(persllm forget {path} --source {source.name}), or make a new folder."
-            )
-        there = next((name for name in texts if (path / name).exists()), "")
-        if there:
-            raise MaterialError(f"{path / there}: exists and was not written by `persllm ingest`. Move it away or give another --into.")
-
-
-def file_name(source: Collected) -> str:
-    """A name for the files of a source: readable, and its own."""
-    return "-".join(filter(None, (slug(source.name), source.sha256[:8])))
-
-
-def material_line(piece: Piece) -> str:
-    """A piece as a line of materials."""
-    entry = {
-        "title": piece.title, "date": piece.date, "situation": piece.situation, "text": piece.text,
-        "turns": [turn.model_dump(exclude_defaults=True) for turn in piece.turns], "origin": piece.origin,
-    }  # fmt: skip
-    return json.dumps({key: value for key, value in entry.items() if value}, ensure_ascii=False)
-
-
-def review_line(piece: Piece) -> str:
-    """A piece in doubt as a line to be decided on."""
-    return json.dumps(
-        {"doubt": piece.doubt, "kind": piece.kind, "stage": piece.stage, **json.loads(material_line(piece))}, ensure_ascii=False
-    )
 
 
 def options(request: Request) -> dict[str, str]:
@@ -292,9 +220,3 @@ def write(file: Path, text: str) -> None:
         handle.write(text)
         handle.flush()
         os.fsync(handle.fileno())
-
-
-def diagnosis(path: Path) -> dict[str, object]:
-    """What the doctor says of a folder."""
-    found = examine(path)
-    return {"verdict": found.verdict, "remarks": (*found.reasons, *found.warnings)}

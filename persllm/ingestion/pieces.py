@@ -40,8 +40,8 @@ def pieces_of(
     if novel:
         yield from novel_pieces(*novel, person, source)
         return
-    found = list(told(prose, person, source, request))
-    yield from asked_about(found, person, annotator) if annotator else found
+    found = told(prose, person, source, request)
+    yield from asked_about(list(found), person, annotator) if annotator else found
 
 
 def spoken(passages: Iterable[Passage], prose: list[Passage], others: list[Passage]) -> Iterator[Passage]:

@@ -1,7 +1,7 @@
 """Which stage a piece belongs to: by chapter, by file, by date, or all in one."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from pydantic import Field
 
@@ -56,7 +56,7 @@ class Stages(Record):
         return (found[0], "") if len(found) == 1 else ("", f"{piece.date} is in {'no' if not found else 'more than one'} stage")
 
 
-def stages_for(wanted: str, before: tuple[Stage, ...], pieces: Sequence[Piece], chapters: tuple[str, ...], code: str) -> Stages:
+def stages_for(wanted: str, before: tuple[Stage, ...], pieces: Iterable[Piece], chapters: tuple[str, ...], code: str) -> Stages:
     """The stages as the user wants them; those of an existing persona.yaml stand. `chapters` are all headings in order."""
     if not before and wanted == "":
         return Stages(stages=(Stage(id=WHOLE, title="The whole life"),), rule="one")
@@ -64,7 +64,7 @@ def stages_for(wanted: str, before: tuple[Stage, ...], pieces: Sequence[Piece], 
     return standing(made, before) if before else made or Stages(stages=(), rule="one")
 
 
-def wanted_stages(wanted: str, pieces: Sequence[Piece], chapters: tuple[str, ...], code: str) -> Stages:
+def wanted_stages(wanted: str, pieces: Iterable[Piece], chapters: tuple[str, ...], code: str) -> Stages:
     """The stages that `--stages` describes."""
     if wanted == "propose":
         return proposed(pieces, chapters, code)
@@ -88,7 +88,7 @@ def standing(made: Stages | None, before: tuple[Stage, ...]) -> Stages:
     return made.model_copy(update={"keys": keys, "stages": tuple(stage for stage in made.stages if stage.id in known) or before})
 
 
-def proposed(pieces: Sequence[Piece], chapters: tuple[str, ...], code: str) -> Stages:
+def proposed(pieces: Iterable[Piece], chapters: tuple[str, ...], code: str) -> Stages:
     """Stages where the words of the material change, with the reasons."""
     order = {heading: number for number, heading in enumerate(chapters)}
     inside_order = sorted(pieces, key=lambda piece: order.get(piece.heading, -1))
