@@ -162,6 +162,19 @@ def test_a_captain_and_a_knight_are_not_the_mister_of_the_family() -> None:
     assert aliases_of([text.replace("Captain", "Amos") for text in story], "Mr. Dray") == {"Mr. Dray", "Amos Dray"}
 
 
+def test_a_rank_alone_is_the_one_whom_the_book_calls_by_it_far_more_often() -> None:
+    story = ["“Come,” said Dr. Dray. “No,” said Mr. Holt.", "“Yes,” said Doctor Dray. “No,” said Mr. Holt."] * 2 + [
+        "“Well,” said the Doctor."
+    ] * 3
+    assert aliases_of([*story, "Mr. Holt, or Doctor Holt, rose."], "the Doctor") == {"the Doctor", "Dr. Dray", "Doctor Dray"}
+    assert aliases_of([*story, *["“Hm,” said Doctor Holt.", "It rained."] * 3], "the Doctor") == {"the Doctor"}
+
+
+def test_wives_of_two_brothers_are_two() -> None:
+    story = ["“Come,” said Mrs. Paul Dray.", "“No,” said Mrs. John Dray.", "“Yes,” said Mrs. Paul Dray."] * 3
+    assert aliases_of(story, "Mrs. John Dray") == {"Mrs. John Dray"}
+
+
 def test_a_woman_who_marries_keeps_her_person() -> None:
     story = [
         "“I am tired,” said Miss Reed. Ann Reed sat down. “So am I,” said Miss Cole.",

@@ -4,7 +4,7 @@ Full names come first, then names with titles, then single ones; each goes to th
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 
 from persllm.novels.book import Gender
 from persllm.novels.names import Form
@@ -17,11 +17,11 @@ APART = 0.1
 FEWEST_TOGETHER = 2
 APART_ALONE = 0.3
 """The same for `Miss X` where only one unmarried woman of the name is known."""
-PLAIN_WIVES = frozenset({"mrs", "mrs.", "missis", "missus"})
-PLAIN_MEN = frozenset({"mr", "mr."})
+PLAIN_WIVES = frozenset({"mrs."})
+PLAIN_MEN = frozenset({"mr."})
 KNIGHTS = frozenset({"sir", "lord"})
 """Titles of men who are not called `Mr.`"""
-OFFICERS = frozenset("captain capt. colonel col. major general lieutenant lieut. admiral".split())
+OFFICERS = frozenset("captain colonel major general lieutenant admiral squire".split())
 FEWEST_OF_RANK = 5
 """Places in the narration from which on a title is somebody's own."""
 RARE_MAN = 5
@@ -42,10 +42,10 @@ def spelt_alike(one: str, other: str) -> bool:
     return len(short) >= SHORTEST_MISSPELT and len(long) == len(short) + 1 and inserted
 
 
-def far_the_first(persons: Sequence[Person]) -> Person | None:
-    """The one who is named far more often than any other; None if there is none."""
-    ranked = sorted(persons, key=lambda p: -p.count)
-    return ranked[0] if ranked and (len(ranked) == 1 or ranked[0].count >= FAR_MORE * ranked[1].count) else None
+def far_the_first(persons: Sequence[Person], titles: Set[str] = frozenset()) -> Person | None:
+    """The one who is named far more often than any other, by names with one of the titles if some are given; None if there is none."""
+    ranked = sorted(persons, key=lambda p: -p.count_with(titles))
+    return ranked[0] if ranked and (len(ranked) == 1 or ranked[0].count_with(titles) >= FAR_MORE * ranked[1].count_with(titles)) else None
 
 
 INITIAL = re.compile(r"[A-Z]\.")
@@ -61,7 +61,7 @@ class Joiner:
         full = [p for p in self.parsed if len(p.plain) > 1 and not p.article]
         self.given_names = {p.plain[0] for p in full}
         self.surnames = {p.plain[-1] for p in full if p.plain[-1] not in self.given_names & set(self.words.given)} | {
-            p.rest[0] for p in self.parsed if len(p.rest) == 1 and set(p.titles) & {"mr.", "mr", "mrs.", "mrs"}
+            p.rest[0] for p in self.parsed if len(p.rest) == 1 and set(p.titles) & {"mr.", "mrs."}
         }
 
     def persons_found(self) -> list[Person]:
@@ -106,6 +106,8 @@ class Joiner:
     def by_husband(self, parsed: Parsed) -> bool:
         """Whether a wife is called by her husband's given name: Mrs. Peter Blewett. No list needs to know him if the book says `he`."""
         given = self.words.given.get(parsed.plain[0], self.usage.genders.get(parsed.plain[0], "x"))
+        if given == "x" and any(p.gender == "m" and len(p.plain) > 1 and p.plain == parsed.plain for p in self.parsed):
+            given = "m"
         return bool(set(parsed.titles) & self.words.married) and given == "m"
 
     def title_of_given(self, parsed: Parsed) -> bool:
@@ -146,7 +148,8 @@ class Joiner:
         wife = self.by_husband(parsed)
         for person in self.persons:
             if surname in person.surnames and fits(person, parsed.gender):
-                if wife and person.titles & self.words.married:
+                husband = not person.husbands or any(self.same_given(given, other) for other in person.husbands)
+                if wife and person.titles & self.words.married and husband:
                     return person
                 if not wife and any(self.same_given(given, other) for other in person.givens):
                     return person
@@ -158,7 +161,7 @@ class Joiner:
         gender: Gender = "m" if parsed.gender == "x" else parsed.gender
         own = [p for p in self.persons if parsed.rest[0] in p.surnames and fits(p, gender)]
         elder = [p for p in own if not self.usage.younger & set(p.forms)]
-        own = own if titles & self.words.married or (titles & self.words.unmarried and not elder) else elder
+        own = own if titles & self.words.unmarried and not elder else elder
         if titles & self.words.married:
             own = self.wives(own, titles)
         elif titles & self.words.unmarried:
@@ -174,7 +177,7 @@ class Joiner:
         if len(same_title) == 1:
             first = far_the_first(fitting)
             return first if first and same_title[0].count < FEWEST_OF_RANK else same_title[0]
-        if len(own) > 1 and titles & {"mr.", "mr"} and len(fitting) != 1:
+        if len(own) > 1 and titles & PLAIN_MEN and len(fitting) != 1:
             return None
         return max(fitting, key=lambda p: p.count, default=None)
 
@@ -238,7 +241,7 @@ class Joiner:
             rank = set(parsed.titles)
             found = [p for p in self.persons if p.titles & rank]
             found = [p for p in found if not parsed.of or not p.surnames]
-            return far_the_first(found)
+            return far_the_first(found, rank)
         if parsed.article or parsed.of:
             whole = parsed.form.text.removeprefix("the ")
             for person in self.persons:

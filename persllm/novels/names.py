@@ -34,7 +34,8 @@ NO_NAME_AFTER = re.compile(r" (?:I|you|he|she|it|we|they|the|not|God)\b")
 """After a word at the head of a sentence that is a verb there: `May I`, `Will you`."""
 LONG_WORD = 4
 """Letters of words that have a capital in a heading whatever they are."""
-MOST_OF_HEADING = 15
+LONGEST_HEADING = 120
+"""Characters."""
 FEWEST_OF_HEADING = 3
 FEWEST_SPOKEN = 3
 """So often a word that is also a name must stand beside a verb of speech."""
@@ -82,11 +83,11 @@ def inside(spans: Sequence[tuple[int, int]], place: int) -> bool:
 
 def is_heading(text: str) -> bool:
     """Whether a paragraph is in capitals, or short with a capital in every word that counts: `In Which Captain Dale Buys a Horse`."""
-    if ALL_CAPITALS.fullmatch(text):
-        return True
+    if len(text) > LONGEST_HEADING or ALL_CAPITALS.fullmatch(text):
+        return bool(ALL_CAPITALS.fullmatch(text))
     words = [word for word in WORD.findall(text) if len(word) >= LONG_WORD]
-    small = len(words) < MOST_OF_HEADING and not text.rstrip("_* ").endswith((".", "!", "?", ",", ";", ":", '"', "”", "’", "'"))
-    return small and len(words) >= FEWEST_OF_HEADING and all(word[0].isupper() for word in words)
+    unended = not text.rstrip("_* ").endswith((".", "!", "?", ",", ";", ":", '"', "”", "’", "'"))
+    return unended and len(words) >= FEWEST_OF_HEADING and all(word[0].isupper() for word in words)
 
 
 def word_habits(paragraphs: Sequence[str]) -> tuple[Counter[str], Counter[str]]:

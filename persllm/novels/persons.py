@@ -1,13 +1,20 @@
 """A name taken apart into titles, given name and surname; a person while the names are being joined."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence, Set
 from types import MappingProxyType
 
 from persllm.novels.book import Gender
 from persllm.novels.names import Form
 from persllm.novels.words import PARTICLES, english
 
-LEARNED = frozenset({"dr", "dr.", "doctor", "professor", "prof", "prof."})
+LEARNED = frozenset({"doctor", "professor"})
+WRITTEN_OUT = {
+    "dr": "doctor", "dr.": "doctor", "prof": "professor", "prof.": "professor", "capt": "captain", "capt.": "captain", "col": "colonel",
+    "col.": "colonel", "lieut": "lieutenant", "lieut.": "lieutenant", "rev": "reverend", "rev.": "reverend", "mr": "mr.", "mister": "mr.",
+    "mrs": "mrs.", "missis": "mrs.", "missus": "mrs.", "mme": "madame", "mme.": "madame", "mlle": "mademoiselle", "m.": "monsieur",
+}  # fmt: skip
+"""A title -> the same in the one spelling in which titles are compared."""
 NOTHING: Mapping[str, Gender] = MappingProxyType({})
 
 
@@ -32,7 +39,8 @@ class Parsed:
         tokens = with_particles(form.text.removeprefix("the ").split())
         self.titles: list[str] = []
         while tokens and tokens[0].lower() in words.titles and (len(tokens) > 1 or tokens[0].lower() in words.bare_titles | words.kin):
-            self.titles.append(tokens.pop(0).lower())
+            title = tokens.pop(0).lower()
+            self.titles.append(WRITTEN_OUT.get(title, title))
         self.rest = tokens
         self.article = form.text.startswith("the ") and not (self.titles and tokens)
         """Whether it names by a description: `the Dodger`; but `the Countess Orlova` is a name with a title."""
@@ -68,6 +76,8 @@ class Person:
         self.husbands: set[str] = set()
         """Given names of the husband by which a wife is called: Mrs. Peter Blewett."""
         self.titles: set[str] = set()
+        self.titled: Counter[str] = Counter()
+        """Title -> how often a name stands with it."""
         self.gender: Gender = "x"
 
     @property
@@ -75,10 +85,15 @@ class Person:
         """How often the names stand in the book."""
         return sum(self.forms.values())
 
+    def count_with(self, titles: Set[str]) -> int:
+        """How often the names with one of the titles stand in the book; all names if no titles are given."""
+        return sum(self.titled[title] for title in titles) if titles else self.count
+
     def add(self, parsed: Parsed) -> None:
         """Give the person a name."""
         self.forms[parsed.form.text] = parsed.form.count
         self.titles.update(parsed.titles)
+        self.titled.update(dict.fromkeys(parsed.titles, parsed.form.count))
         if self.gender == "x":
             self.gender = parsed.gender
 
@@ -88,6 +103,7 @@ class Person:
         self.givens |= other.givens
         self.surnames |= other.surnames
         self.titles |= other.titles
+        self.titled.update(other.titled)
         if self.gender == "x":
             self.gender = other.gender
 
