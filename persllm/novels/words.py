@@ -48,7 +48,7 @@ class Words(NamedTuple):
     """Common given names -> gender."""
     never_names: frozenset[str]
     place_nouns: frozenset[str]
-    """Words that end the name of a place or a thing: Harley Street, Reform Bill."""
+    """Words that end the name of a place or a thing and are hardly surnames: Harley Street, Bow River."""
     also_words: frozenset[str]
     """Words that may be names too (May, Grace, Thursday): names if the book lets them speak often enough."""
     sentence_words: frozenset[str]
