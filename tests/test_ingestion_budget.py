@@ -66,7 +66,10 @@ def test_when_the_budget_is_spent_the_rest_goes_by_the_rules_and_that_is_said(
         assert (
             f"budget.calls (2 calls) left no room for {WHEELS - 2} more calls: what they would have asked went by the rules" in done.output
         )
-        more = CliRunner().invoke(app, [*line, "--into", str(tmp_path / "more"), "--set", "budget.calls=100"])
+        more = CliRunner().invoke(
+            app, [*line, "--into", str(tmp_path / "more"), "--set", "budget.calls=100", "--set", "budget.prices={fake: {input: 50}}"]
+        )
+        assert re.search(r"the model: 4 calls, 2 replies kept from earlier, 0 failed, 0\.\d{4} USD; it named", more.output)
         assert (more.exit_code, server.requests) == (0, WHEELS), "what was answered is not asked again"
     assert len(settled(tmp_path / "ada")) == 2
     by_rule = {row["text"]: row["doubt"] for row in review(tmp_path / "rules")}

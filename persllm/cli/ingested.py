@@ -47,8 +47,9 @@ def told_asked(asked: Asked) -> Iterator[str]:
             yield f"  note: this passes budget.{limit}; what it has no room for would go by the rules"
         yield f"  assumed: {'; '.join(asked.forecast.assumptions)}"
         return
+    price = "" if asked.money is None else f", {asked.money:.4f} {asked.currency}"
     yield (
-        f"the model: {asked.calls} calls, {asked.kept} replies kept from earlier, {asked.failed} failed; it named {asked.speakers} speakers "
+        f"the model: {asked.calls} calls, {asked.kept} replies kept from earlier, {asked.failed} failed{price}; it named {asked.speakers} speakers "
         f"and told {asked.kinds} kinds that the rules had left open"
     )
     if asked.unasked:

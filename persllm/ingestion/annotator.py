@@ -63,6 +63,7 @@ class Asked(Record):
     """Tokens of the replies."""
     money: float | None = None
     """What it cost by the price table; None if there is no price."""
+    currency: str = ""
     speakers: int = 0
     """Speeches whose speaker the rules had left open and the model named."""
     kinds: int = 0
@@ -165,7 +166,8 @@ class Annotator:
         return Asked(
             calls=tally.calls, kept=tally.cached, failed=tally.failed, unasked=self.unasked, limit=self.accounts.cap(limit) if limit else "",
             prompt_tokens=tally.usage.prompt_tokens, completion_tokens=tally.usage.completion_tokens,
-            money=round(self.accounts.total.money, 6) if self.settings.budget.prices else None, speakers=self.speakers, kinds=self.kinds,
+            money=round(self.accounts.total.money, 6) if self.settings.budget.prices else None,
+            currency=self.settings.budget.currency, speakers=self.speakers, kinds=self.kinds,
         )  # fmt: skip
 
     def close(self) -> None:
