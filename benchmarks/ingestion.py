@@ -12,6 +12,7 @@ as large is flat. The last row is the whole of `persllm ingest` on one novel.
 import argparse
 import io
 import json
+import multiprocessing
 import os
 import random
 import re
@@ -226,14 +227,20 @@ def told(row: dict[str, float | str]) -> str:
 
 def of_large_files(shared: Path | None, folder: Path, size: int) -> Iterator[dict[str, float | str]]:
     """`persllm ingest` of a chat of short messages, and of a text, each of about `size` bytes."""
+    maker = multiprocessing.Process(target=write_large_files, args=(shared, folder, size))
+    maker.start()  # in a process of its own: a child is charged with what its parent held when it began
+    maker.join()
+    yield ingested("a chat", folder / "chat.txt", "Ada", folder / "of-chat")
+    yield ingested("a text", folder / "text.txt", "Ada", folder / "of-text")
+
+
+def write_large_files(shared: Path | None, folder: Path, size: int) -> None:
     texts = list(paragraphs(shared, size))
-    chat, text = folder / "chat.txt", folder / "text.txt"
     said = [part for text in texts for part in re.split(r"(?<=[.!?]) ", text) if part.strip()]
-    chat.write_bytes(whatsapp(said)[:size].rpartition(b"\n")[0])
-    text.write_bytes(plain([f"Ada said nothing. {part}" if number % 3 == 0 else part for number, part in enumerate(texts)]))
-    del texts, said
-    yield ingested("a chat", chat, "Ada", folder / "of-chat")
-    yield ingested("a text", text, "Ada", folder / "of-text")
+    (folder / "chat.txt").write_bytes(whatsapp(said)[:size].rpartition(b"\n")[0])
+    (folder / "text.txt").write_bytes(
+        plain([f"Ada said nothing. {part}" if number % 3 == 0 else part for number, part in enumerate(texts)])
+    )
 
 
 def main() -> None:
