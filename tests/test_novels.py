@@ -2,6 +2,7 @@
 
 import json
 import re
+from itertools import product
 
 from fake_server import Asked, FakeServer
 from hypothesis import given, settings
@@ -10,7 +11,8 @@ from hypothesis import strategies as st
 from persllm.chat import ApiModel
 from persllm.constructor_settings import ApiSettings
 from persllm.novels import find_character, hear, portrait
-from persllm.novels.features import FeatureMaker
+from persllm.novels.chain import FLOOR, Habits, take_turns
+from persllm.novels.features import FeatureMaker, addressed_gender
 from persllm.novels.quotations import book_marks, find_pieces
 from persllm.novels.scene import Scene
 from persllm.passages import Passage
@@ -377,3 +379,74 @@ def test_any_marks_in_any_order_are_read(texts: list[str]) -> None:
     for piece in find_pieces(texts):
         assert 0 <= piece.start < piece.end <= len(texts[piece.paragraph])
     hear(passages(texts))
+
+
+HABITS = Habits(((0.5, 0.2, 0.3), (0.05, 0.75, 0.2), (0.3, 0.35, 0.35)))
+"""For 0, 1, 2 and more paragraphs between two turns: the same speaks, the one before, another."""
+
+
+def test_a_long_exchange_is_decided_by_the_ends_where_somebody_is_named() -> None:
+    sure, open_ = {1: 0.98, 2: 0.02}, {1: 0.5, 2: 0.5}
+    found = take_turns([sure, open_, open_, open_, sure], [1, 1, 1, 1], HABITS, 8)
+    assert [max(belief, key=lambda one: belief[one]) for belief in found] == [1, 2, 1, 2, 1]
+    assert all(abs(sum(belief.values()) - 1) < 1e-9 for belief in found)
+
+
+def test_far_narration_and_turns_without_candidates_part_conversations() -> None:
+    sure, open_ = {1: 0.98, 2: 0.02}, {1: 0.5, 2: 0.5}
+    assert take_turns([sure, open_], [9], HABITS, 8) == [sure, open_]
+    assert take_turns([sure, {}, open_], [1, 1], HABITS, 8) == [sure, {}, open_]
+    assert take_turns([], [], HABITS, 8) == []
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.lists(st.floats(0.01, 1), min_size=2, max_size=3)), min_size=2, max_size=5))
+@settings(max_examples=40, deadline=None)
+def test_the_chain_is_exact(turns: list[tuple[int, list[float]]]) -> None:
+    beliefs = [{one: share / sum(shares) for one, share in enumerate(shares)} for _, shares in turns]
+    gaps = [gap for gap, _ in turns[1:]]
+
+    def chance(speakers: tuple[int, ...]) -> float:
+        whole = 1.0
+        for place, speaker in enumerate(speakers):
+            whole *= beliefs[place][speaker] + FLOOR
+            if place:
+                same, again, other = HABITS.after(gaps[place - 1])
+                rest = max(1, len(beliefs[place]) - 1)
+                again, other = (again, other) if place > 1 else (0.0, again + other)
+                alike = speaker == speakers[place - 1]
+                whole *= same if alike else again if place > 1 and speaker == speakers[place - 2] else other / rest
+        return whole
+
+    every = {speakers: chance(speakers) for speakers in product(*(range(len(belief)) for belief in beliefs))}
+    for place, belief in enumerate(take_turns(beliefs, gaps, HABITS, 8)):
+        for one, share in belief.items():
+            true = sum(number for speakers, number in every.items() if speakers[place] == one) / sum(every.values())
+            assert abs(share - true) < 1e-9
+
+
+def test_a_word_of_address_tells_the_gender_of_the_other() -> None:
+    assert addressed_gender("Yes, sir, I have it.") == "m"
+    assert addressed_gender("My dear madam, sit down.") == "f"
+    assert addressed_gender("The old sir was there, and the girl.") == "x"
+    assert addressed_gender("No, sir. Yes, ma'am.") == "x"
+
+
+def test_somebody_acts_by_what_is_theirs() -> None:
+    assert cue_of("It was late.", "Her colour rose. “At eleven.”")[0] == "pronoun"
+    assert cue_of("It was late.", "Ben’s eyes shone. “At eleven.”")[0] == "Ben Holt"
+
+
+def test_two_in_one_paragraph_are_parted_by_who_answers_whom() -> None:
+    texts = [
+        "Ann Reed met Ben Holt. Ann Reed sat. Ben Holt stood.",
+        "“It is late,” said Ann Reed; and he answered, with a yawn: “Then go.”",
+    ]
+    assert [turn.voiced for turn in Scene(texts, find_pieces(texts)).turns] == ["It is late,", "Then go."]
+    texts[1] = "“It is late,” said Ann Reed; and she added, with a yawn: “Then go.”"
+    assert len(Scene(texts, find_pieces(texts)).turns) == 1
+
+
+def test_who_was_not_named_for_long_is_still_a_candidate() -> None:
+    texts = ["Ann Reed and Ben Holt sat by the fire. Ann Reed sewed. Ben Holt read."] + ["“Is it so?”", "“It is.”"] * 20
+    maker = FeatureMaker(Scene(texts, find_pieces(texts)))
+    assert all(len(view.candidates) == 2 for view in maker.views)

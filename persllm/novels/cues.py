@@ -9,6 +9,8 @@ from persllm.novels.words import PRONOUNS, alternation, described_pattern, engli
 SUBJECT = rf"(?P<subject>⟦\d+⟧|\b(?:[Hh]e|[Ss]he|I|[Tt]hey|[Ww]e|[Ii]t)\b|\b(?:{DETERMINERS}) {described_pattern()})"
 ADVERBS = r"(?:(?:[a-z]+ly|then|had|only|at once|at last|at length|again|also|now|just|could|would|and|here|thus|once more|instantly|still|always|never|even|suddenly) ){0,3}"
 BETWEEN = r"(?:, [^,.;⟦]{1,60},)?"
+OWN = r"(?:['’]s?(?: [a-z-]+){1,3}?)?"
+"""After a name whose bearer acts by something of theirs: `Ann's eyes shone.`"""
 ADJECTIVE = r"(?:the )?(?!(?:to|at|of|on|by|for|with|from|that|like|as|when|if|while|and|but|about|after|before|because|or|his|her|my|their|the)\b)[a-z-]+ (?=⟦)"
 """One before a name after a verb of speech: `stammered unhappy Matthew`."""
 TOGETHER = re.compile(r" and (?:⟦\d+⟧|[a-z ]{3,30}?)(?:,? (?:together|both|at once|in a breath)\b|\.?$)")
@@ -17,6 +19,8 @@ NOT_ACTING = re.compile(
     r"\b(?:to|towards|toward|at|upon|on|with|of|from|by|for|over|beside|behind|after|before|past|against|near|round|about|into|between) (?:old |poor |young |little )?$"
 )
 """Before a name that is an object: `turned to Ben and said`."""
+CLOSE = 25
+"""Characters between a verb of speech and words that it leads to without a comma."""
 SENTENCE_END = re.compile(r"(?:(?<=[a-z]{2}[.!?])|(?<=⟧[.!?]))\s+")
 SUBORDINATE = re.compile(
     r"\b(?:when|while|as|after|before|till|until|if|that|than|whom|which|what) (?:old |poor |young |little )?$", re.IGNORECASE
@@ -63,7 +67,7 @@ class CueFinder:
         )
         self.straight = re.compile(rf"{LEAD_IN}{SUBJECT}{BETWEEN} {ADVERBS}(?P<verb>{straight})\b")
         self.acting = re.compile(
-            rf"^[\s,—–\"”’'_)-]*(?:(?:And|But|Then|So|Here|At last|At this|With that|Presently|Suddenly),? )?{SUBJECT}{BETWEEN} {ADVERBS}(?P<verb>[a-z]+)\b"
+            rf"^[\s,—–\"”’'_)-]*(?:(?:And|But|Then|So|Here|At last|At this|With that|Presently|Suddenly),? )?{SUBJECT}{OWN}{BETWEEN} {ADVERBS}(?P<verb>[a-z]+)\b"
         )
         self.straight_anywhere = re.compile(rf"(?={SUBJECT}{BETWEEN} {ADVERBS}(?P<verb>{verb})\b)")
         self.last_verb = re.compile(
@@ -129,10 +133,11 @@ class CueFinder:
         body = text.rstrip("\"“‘'_ (")
         if not body.strip():
             return []
-        leads = body[-1:] in ",:—-"
         sentences = SENTENCE_END.split(body)
         last = sentences[-1]
         verb = next(reversed(list(self.last_verb.finditer(last))), None)
+        unclosed = body[-1:].isalpha() and verb is not None and len(last) - verb.end() <= CLOSE  # `she cut him short with "..."`
+        leads = body[-1:] in ",:—-" or unclosed
         nearest = (
             [found for found in self.straight_anywhere.finditer(last) if verb and found.start("verb") == verb.start()] if leads else []
         )
@@ -190,4 +195,6 @@ class CueFinder:
                 return Cue(manner, "description", -1, gender, piece, " ".join(tokens[1:]))
             if token in self.words.groups:
                 return Cue(manner, "group", piece=piece)
+        if manner == "action" and tokens[0] in ("his", "her"):  # `Her colour rose.`: she acts
+            return Cue(manner, "pronoun", -1, PRONOUNS[tokens[0]], piece)
         return None

@@ -7,8 +7,9 @@ Where a neighbouring turn matters, `beliefs` holds how likely each character is 
 
 import math
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 import numpy as np
@@ -16,9 +17,14 @@ import numpy as np
 from persllm.novels.book import Mention
 from persllm.novels.cues import NOTHING, Cue, CueFinder
 from persllm.novels.scene import Scene, Turn, by_paragraph
+from persllm.novels.words import address_pattern, english
 
 WINDOW = 14
 """Paragraphs before a turn in which candidates are looked for."""
+FAR = 90
+"""Paragraphs before a turn in which those are looked for who were not named for long, as in a talk of two alone."""
+FEWEST_TOLD = 8
+"""So many of those told of before a turn are candidates, however far away."""
 AHEAD = 2
 MOST_CANDIDATES = 24
 FAR_APART = 6
@@ -29,19 +35,21 @@ NAMES = (
     "rank_1", "rank_2", "rank_3", "last_told", "last_subject", "distance", "near_mentions", "in_own_narration", "acts_in_own_narration",
     "next_subject", "calls", "speaks_of", "gender_known_fits", "before_1", "before_1_near", "before_2", "before_2_near", "before_3", "after_1",
     "after_1_near", "after_2", "after_2_near", "called_before", "called_after", "was_called_by_two", "recent_share", "frequency", "described",
-    "person_like", "only_quoted", "unbroken_alternation", "leads_in", "subject_of_last_sentence", "cue_same_vague",
+    "person_like", "only_quoted", "unbroken_alternation", "leads_in", "subject_of_last_sentence",
     "cue_rank", "same_words_elsewhere", "same_words_nearby",
-    "reacts_same", "reacts_gender",
+    "reacts_same", "reacts_gender", "chain", "chain_log",
+    "speaks_to_own_gender", "speaks_to_other_gender", "addressed_before_fits", "addressed_before_clashes", "addressed_after_fits", "addressed_after_clashes",
+    "talked_about_around", "called_around", "told_around", "acts_around", "told_after",
 )  # fmt: skip
 PLACE = {name: place for place, name in enumerate(NAMES)}
 VOCATIVE_END = re.compile(r"\s*[,!?.;:…—-]|\s*$|['\"’”]")
 VOCATIVE_BEFORE = re.compile(
     r"(?:^|[,!?.;:—-]\s*|\b(?:my dear|dear|my|oh|Oh|O|yes|no|sir|well|Well|poor|old|and|Yes|No|Good night|Good-bye|Come|Thank you),?\s*)$"
 )
-VAGUE = frozenset(
-    "man woman boy girl gentleman lady child fellow voice other person companion speaker creature old young youth lad one".split()
-)
-"""Words that describe anybody."""
+HEADING = re.compile(r"(?:(?:chapter|book|part|volume)\b.{0,80}|[ivxlc]+\.?|\d+\.?)", re.IGNORECASE)
+"""A paragraph at which a chapter begins."""
+AROUND = 5
+"""Turns before and after in which it is counted who is talked about, called and told of."""
 NEARBY = 40
 """Turns within which the same description is likely to be of the same person."""
 Beliefs = Sequence[Mapping[int, float]]
@@ -70,6 +78,7 @@ class FeatureMaker:
     def __init__(self, scene: Scene):
         self.scene = scene
         self.finder = CueFinder(scene)
+        self.chapters = list(accumulate(bool(HEADING.fullmatch(text.strip())) for text in scene.paragraphs))
         self.of_paragraph = by_paragraph(scene.turns)
         self.ranks = [frozenset(rank_of(alias.split()[0]) for alias in one.aliases if " " in alias) for one in scene.characters]
         self.share = [math.log1p(one.mentions) for one in scene.characters]
@@ -80,7 +89,9 @@ class FeatureMaker:
                 if cue.manner == "speech" and cue.character >= 0:
                     speaking[cue.character] += 1
         self.speaking = speaking
+        self.addressed = [addressed_gender(turn.voiced) for turn in scene.turns]
         self.views = [self.view(turn) for turn in scene.turns]
+        self.fill_around()
         self.same_words: dict[str, list[int]] = defaultdict(list)
         for number, view in enumerate(self.views):
             if view.cue.phrase:
@@ -120,12 +131,18 @@ class FeatureMaker:
         return False
 
     def told_before(self, turn: Turn) -> list[Mention]:
-        """Mentions in the narration before the turn's first words, the nearest first."""
-        found = []
+        """Mentions in the narration before the turn's first words, the nearest first; of those far away only who is new."""
+        found: list[Mention] = []
         first = turn.pieces[0]
-        for paragraph in range(first.paragraph, max(-1, first.paragraph - WINDOW), -1):
+        for paragraph in range(first.paragraph, max(-1, first.paragraph - FAR), -1):
             here = [m for m in self.scene.mentions[paragraph] if not m.quoted and (paragraph < first.paragraph or m.start < first.start)]
-            found += here[::-1]
+            if first.paragraph - paragraph < WINDOW:
+                found += here[::-1]
+                continue
+            known = {m.character for m in found}
+            if len(known) >= FEWEST_TOLD:
+                break
+            found += list({m.character: m for m in here if m.character not in known}.values())[::-1]
         return found
 
     def view(self, turn: Turn) -> TurnView:
@@ -190,7 +207,7 @@ class FeatureMaker:
             put("last_told", bool(before) and before[0].character == candidate)
             put("last_subject", next((m.character for m in before if m.subject), -1) == candidate)
             put("subject_of_last_sentence", last_sentence == candidate)
-            put("distance", math.log1p(first - mine[0].paragraph) if mine else 3.0)
+            put("distance", math.log1p(first - mine[0].paragraph) if mine else 5.0)
             put("near_mentions", math.log1p(len(mine)))
             put("in_own_narration", any(m.character == candidate for m in own))
             put("acts_in_own_narration", any(m.character == candidate and m.subject for m in own))
@@ -198,16 +215,49 @@ class FeatureMaker:
             put("next_subject", bool(after) and after[0].character == candidate and after[0].start < 20)
             put("calls", candidate in view.called)
             put("speaks_of", candidate in view.named)
-            put(
-                "cue_same_vague",
-                cue.character == candidate and who.described and cue.phrase.split()[-1:][0] in VAGUE if cue.phrase else False,
-            )
             put("cue_rank", bool(cue.phrase) and rank_of(cue.phrase.split()[-1]) in self.ranks[candidate])
             put("gender_known_fits", cue.gender != "x" and who.gender == cue.gender)
+            if who.gender != "x" and (to := self.addressed[turn.number]) != "x":
+                put("speaks_to_own_gender", to == who.gender)
+                put("speaks_to_other_gender", to != who.gender)
             put("frequency", self.share[candidate] / 8)
             put("described", who.described)
             put("person_like", math.log1p(self.speaking[candidate]) / 5)
             put("only_quoted", not mine)
+
+    def fill_around(self) -> None:
+        """The features of who is present: called and told of in the conversation, and not only talked about."""
+        for number, view in enumerate(self.views):
+            near = self.around(number)
+            first, last = self.scene.turns[near[0]].paragraphs[0], self.scene.turns[near[-1]].paragraphs[-1]
+            named = Counter(one for other in near if other != number for one in self.views[other].named)
+            called = Counter(one for other in near for one in self.views[other].called)
+            told: Counter[int] = Counter()
+            acts: Counter[int] = Counter()
+            after: Counter[int] = Counter()
+            for paragraph in range(first, min(len(self.scene.paragraphs), last + 2)):
+                for mention in self.scene.mentions[paragraph]:
+                    if not mention.quoted:
+                        told[mention.character] += 1
+                        acts[mention.character] += mention.subject
+                        after[mention.character] += paragraph > view.turn.paragraphs[-1]
+            for row, candidate in enumerate(view.candidates):
+                for name, count in (
+                    ("talked_about_around", named), ("called_around", called), ("told_around", told), ("acts_around", acts), ("told_after", after),
+                ):  # fmt: skip
+                    view.fixed[row][PLACE[name]] = math.log1p(count[candidate])
+
+    def around(self, number: int) -> list[int]:
+        """The turns of the conversation around one, itself among them."""
+        near = [number]
+        for step in (-1, 1):
+            other = number
+            for _ in range(AROUND):
+                other += step
+                if not 0 <= other < len(self.scene.turns) or self.gap(other - step, other) > FAR_APART:
+                    break
+                near.append(other)
+        return sorted(near)
 
     def last_subject(self, before: Sequence[Mention]) -> int:
         """Who acts in the narration that ends nearest before the turn: the first one named in its last sentence."""
@@ -218,10 +268,14 @@ class FeatureMaker:
         start = stops[-1] if stops else 0
         return next(m.character for m in reversed(before) if m.paragraph == paragraph and m.start >= start)
 
-    def rows(self, number: int, beliefs: Beliefs) -> np.ndarray:
-        """All features of a turn's candidates, given what is believed of its neighbours."""
+    def rows(self, number: int, beliefs: Beliefs, chained: Beliefs) -> np.ndarray:
+        """All features of a turn's candidates, given what is believed of its neighbours, and of all turns in their conversation."""
         view = self.views[number]
         rows = view.fixed.copy()
+        for row, candidate in enumerate(view.candidates):
+            share = chained[number].get(candidate, 0.0)
+            rows[row][PLACE["chain"]] = share
+            rows[row][PLACE["chain_log"]] = math.log(share + 0.001)
         for name, others in self.alike(number):
             whole = 1.0 + len(others)
             for row, candidate in enumerate(view.candidates):
@@ -239,6 +293,11 @@ class FeatureMaker:
             if near[-3][0] >= 0:
                 value[PLACE["before_3"]] = beliefs[near[-3][0]].get(candidate, 0.0)
             before, after = near[-1][0], near[1][0]
+            gender = self.scene.characters[candidate].gender
+            for other, name in ((before, "addressed_before"), (after, "addressed_after")):
+                to = self.addressed[other] if other >= 0 else "x"
+                if "x" not in (to, gender):
+                    value[PLACE[f"{name}_fits" if to == gender else f"{name}_clashes"]] = 1.0
             value[PLACE["called_before"]] = before >= 0 and candidate in self.views[before].called
             value[PLACE["called_after"]] = after >= 0 and candidate in self.views[after].called
             value[PLACE["was_called_by_two"]] = near[-2][0] >= 0 and candidate in self.views[near[-2][0]].called
@@ -259,9 +318,10 @@ class FeatureMaker:
         return [("same_words_elsewhere", others), ("same_words_nearby", [o for o in others if abs(o - number) <= NEARBY])]
 
     def gap(self, number: int, other: int) -> int:
-        """Paragraphs from one turn to another."""
+        """Paragraphs from one turn to another; many more if a chapter begins between them."""
         low, high = sorted((number, other))
-        return self.scene.turns[high].paragraphs[0] - self.scene.turns[low].paragraphs[-1]
+        begin, end = self.scene.turns[low].paragraphs[-1], self.scene.turns[high].paragraphs[0]
+        return end - begin if self.chapters[begin] == self.chapters[end] else end - begin + WINDOW
 
     def neighbour(self, number: int, step: int) -> tuple[int, int]:
         """(turn that many steps away, paragraphs between); (-1, 0) if it is not of the same conversation."""
@@ -270,6 +330,12 @@ class FeatureMaker:
             return -1, 0
         gap = self.gap(number, other)
         return (other, gap) if gap <= FAR_APART + 2 * abs(step) else (-1, 0)
+
+
+def addressed_gender(voiced: str) -> str:
+    """The gender of the one spoken to, if a word like `sir` tells it; x if none does, or two contradict."""
+    found = {english().addresses[match[1].lower()] for match in address_pattern().finditer(voiced)}
+    return found.pop() if len(found) == 1 else "x"
 
 
 def rank_of(word: str) -> str:

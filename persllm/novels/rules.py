@@ -40,7 +40,8 @@ class Reading:
         self.paragraphs = paragraphs
         self.scene = Scene(paragraphs, pieces, known)
         self.maker = FeatureMaker(self.scene)
-        self.beliefs = rank(self.maker, self.weights)
+        self.passes = rank(self.maker, self.weights)
+        self.beliefs = self.passes.last
         for number in self.scene.by_strangers():
             if self.maker.views[number].cue.manner != "speech":  # somebody else is named as the speaker: none of the listed fits
                 self.beliefs[number] = {}
@@ -64,7 +65,7 @@ class Reading:
         if not belief:
             return [Attribution(quotation=quotation, basis=situation) for quotation in quotations]
         best = max(belief, key=lambda character: belief[character])
-        confidence = calibrated(self.weights, situation, evidence(self.maker, number, belief))
+        confidence = calibrated(self.weights, situation, evidence(self.maker, number, self.passes))
         name = self.characters[best].name
         said = name if confidence >= self.weights.threshold else ""
         to = tuple(self.characters[one].name for one in self.addressees(number, best)) if said else ()

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from persllm.novels.book import Character, Mention, Piece
 from persllm.novels.characters import join_names
 from persllm.novels.names import NameFinder, beside_speech, find_forms, inside, quoted_mask
-from persllm.novels.words import alternation, english, speech_pattern
+from persllm.novels.words import PRONOUNS, alternation, english, speech_pattern
 
 DETERMINERS = "the|The|a|A|an|An|another|Another|this|that|his|her|my|their|one of the|His|Her|My"
 PLAIN_WORD = r"(?!(?:to|the|of|a|an|in|on|at|by|for|with|and|or|but|his|her|my|their|who|as|from|was|had|is)\b)[a-z][a-z'-]* "
@@ -37,19 +37,49 @@ def plainly_said() -> re.Pattern[str]:
     return re.compile(rf"[\s,\"”’'_]*(?:{verbs}) [Tt]he (?P<rest>(?:[a-z][a-z'-]* ){{0,3}}?)(?P<noun>[a-z][a-z-]+){ending}")
 
 
+WHO = r"(?:⟦(?P<name>\d+)⟧|(?P<pronoun>\b[Hh]e|\b[Ss]he))"
+
+
 @cache
 def named_after() -> re.Pattern[str]:
-    """A tagged name with a plain verb of speech right after spoken words: `said ⟦3⟧`, `⟦3⟧ said`."""
-    verbs = "|".join(sorted(english().plain_speech))
-    inverted = rf"(?:{speech_pattern()}) (?:old |poor |little |young |the )?⟦(?P<inverted>\d+)⟧"
-    return re.compile(rf"[\s,\"”’'_—-]*(?:{inverted}|⟦(?P<straight>\d+)⟧ (?:[a-z]+ly )?(?:{verbs})\b)")
+    """A tagged name or a pronoun with a plain verb of speech right after spoken words: `said ⟦3⟧`, `she said`."""
+    verbs = alternation(english().speech - english().speech_only_inverted)
+    inverted = rf"(?:{speech_pattern()}) (?:old |poor |little |young |the )?{WHO}"
+    straight = WHO.replace("name", "name2").replace("pronoun", "pronoun2") + rf" (?:[a-z]+ly )?(?:{verbs})\b"
+    return re.compile(rf"[\s,\"”’'_—-]*(?:{inverted}|{straight})")
 
 
 @cache
 def named_before() -> re.Pattern[str]:
-    """The same right before them: `⟦3⟧ howled, "`."""
-    verbs = "|".join(sorted(english().plain_speech | {"howled", "shrieked", "called"}))
-    return re.compile(rf"(?<!when )(?<!while )(?<!after )(?<!till )⟦(\d+)⟧ (?:[a-z]+ly )?(?:{verbs})(?: [a-z]+ly)?[,:]\s*[\"“‘']?\s*$")
+    """The same right before them: `⟦3⟧ howled, "`; or `, and his wife answered: "` after the words of another."""
+    verbs = speech_pattern()
+    other = r"[;,] (?:and|while|but) (?P<other>(?:his|her|the|⟦\d+⟧['’]s) (?:[a-z-]+ ){0,2}[a-z]+)"
+    return re.compile(
+        rf"(?:(?<!when )(?<!while )(?<!after )(?<!till ){WHO}|{other}) (?:(?:[a-z]+ly|had|then|only|also) ){{0,2}}(?:{verbs}|broke out)\b(?:[^.!?;:⟦⟧]|⟦\d+⟧){{0,60}}?[,:]\s*[\"“‘']?\s*$"
+    )
+
+
+class Said(NamedTuple):
+    """Who is said to speak some words."""
+
+    character: int
+    """-1 if no name tells it."""
+    gender: str
+    other: bool = False
+    """Whether it is somebody else than who spoke before in the same sentence."""
+
+    def clashes(self, before: "Said") -> bool:
+        """Whether it cannot be the one who is said to speak the words before."""
+        if self.other:
+            return True
+        if NOBODY_SAID in (self, before):
+            return False
+        if min(self.character, before.character) >= 0:
+            return self.character != before.character
+        return "x" not in (self.gender, before.gender) and self.gender != before.gender
+
+
+NOBODY_SAID = Said(-1, "")
 
 
 class Turn(NamedTuple):
@@ -103,24 +133,31 @@ class Scene:
         """The turns, those in two where one paragraph holds two that different people are said to speak."""
         groups: list[list[Piece]] = []
         for turn in turns:
-            speaker = -1
+            speaker = NOBODY_SAID
             groups.append([])
             for piece in turn.pieces:
-                named = self.named_beside(piece)
-                if named >= 0 and speaker >= 0 and named != speaker:
+                said = self.said_beside(piece)
+                if groups[-1] and said.clashes(speaker):
                     groups.append([])
-                speaker = named if named >= 0 else speaker
+                    speaker = NOBODY_SAID
+                speaker = said if said != NOBODY_SAID else speaker
                 groups[-1].append(piece)
         return [turn_of(number, group, self.paragraphs) for number, group in enumerate(groups)]
 
-    def named_beside(self, piece: Piece) -> int:
-        """The character whom a plain verb of speech right after or before a piece names; -1 without."""
+    def said_beside(self, piece: Piece) -> Said:
+        """Whom a plain verb of speech right after or before a piece names, or by which pronoun it says who spoke."""
         begin, end = self.gaps(piece)
         after = named_after().match(self.tagged(piece.paragraph, piece.end, end))
-        if after:
-            return int(after["inverted"] or after["straight"])
-        before = named_before().search(self.tagged(piece.paragraph, begin, piece.start))
-        return int(before[1]) if before else -1
+        before = None if after else named_before().search(self.tagged(piece.paragraph, begin, piece.start))
+        found = after or before
+        if not found:
+            return NOBODY_SAID
+        parts = found.groupdict()
+        name, pronoun = parts["name"] or parts.get("name2"), parts["pronoun"] or parts.get("pronoun2")
+        if name:
+            who = self.characters[int(name)]
+            return Said(-1 if who.described else int(name), who.gender)
+        return Said(-1, PRONOUNS[pronoun.lower()]) if pronoun else Said(-1, "x", True)
 
     def by_strangers(self) -> set[int]:
         """Numbers of the turns beside which a verb of speech has a name too rare to be listed: `said Karl Holm`."""
@@ -148,6 +185,9 @@ class Scene:
                     if not inside(self.spoken[place], match.start()):
                         found[match["rest"] + match["noun"]] += 1
             found.update(self.said_plainly(place))
+        named = {form.removeprefix("the ").lower() for form in self.owner if form.startswith("the ")}
+        for phrase in [phrase for phrase in found if phrase.split()[-1] in words.vague and phrase not in named]:
+            del found[phrase]  # `the girl` is now this one and now that
         first = len(self.characters)
         names = {phrase: first + number for number, phrase in enumerate(sorted(found))}
         lower = {form.removeprefix("the ").lower(): place for form, place in self.owner.items() if form.startswith("the ")}

@@ -39,9 +39,12 @@ class Words(NamedTuple):
     """Titles that name a person alone: the Professor."""
     nouns: dict[str, str]
     """Nouns for persons -> gender."""
+    vague: frozenset[str]
+    """Nouns that may mean anybody: `the girl` is somebody else on each page."""
     groups: frozenset[str]
     kin: frozenset[str]
-    narrow_addresses: frozenset[str]
+    addresses: dict[str, str]
+    """Words by which somebody is spoken to -> gender of the one spoken to."""
     short_forms: dict[str, frozenset[str]]
     """Short form -> the given names it may stand for."""
     given: dict[str, str]
@@ -75,8 +78,9 @@ def english() -> Words:
         reactions=single["speech"] | single["reactions"],
         titles={word: gender for gender, words in raw["titles"].items() for word in words.split()},
         married=single["married"], unmarried=single["unmarried"], kin_titles=single["kin_titles"],
-        ranks_of_given_names=single["ranks_of_given_names"], bare_titles=single["bare_titles"], nouns=nouns, groups=single["groups"],
-        kin=single["kin"], narrow_addresses=single["narrow_addresses"],
+        ranks_of_given_names=single["ranks_of_given_names"], bare_titles=single["bare_titles"], nouns=nouns, vague=single["vague"], groups=single["groups"],
+        kin=single["kin"],
+        addresses={word: gender for gender, words in raw["addresses"].items() for word in words.split()},
         short_forms={form: frozenset(full) for form, full in short.items()},
         given={word: gender for gender, words in raw["given_names"].items() for word in words.split()},
         never_names=single["never_names"], place_nouns=single["place_nouns"], also_words=single["also_words"], sentence_words=single["sentence_words"],
@@ -86,6 +90,16 @@ def english() -> Words:
 def alternation(words: Iterable[str]) -> str:
     """A pattern of words, the longest first."""
     return "|".join(sorted(map(re.escape, words), key=len, reverse=True))
+
+
+@cache
+def address_pattern() -> re.Pattern[str]:
+    """Somebody spoken to by a word that tells the gender: `Yes, sir.`, `my dear boy!`"""
+    words = alternation(english().addresses)
+    return re.compile(
+        rf"(?:^|[,.!?;:—-]\s*|\b(?:[Yy]es|[Nn]o|[Oo]h|[Ww]ell|[Tt]hank you) )(?:(?:my|dear|good|poor|old|young|little|own|sweet|fine|[Mm]y|[Dd]ear|[Gg]ood|[Pp]oor|[Oo]ld|[Yy]oung) ){{0,3}}({words})(?=\s*(?:[,.!?;:—-]|$))",
+        re.IGNORECASE,
+    )
 
 
 @cache
