@@ -20,8 +20,9 @@ sys.path.insert(0, str(ROOT))
 from benchmarks.novels_gold import BUILD, TYPES, GoldNovel, match_characters, read_gold  # noqa: E402
 from persllm.novels.chain import Habits  # noqa: E402
 from persllm.novels.features import NAMES, SITUATIONS, FeatureMaker  # noqa: E402
-from persllm.novels.ranking import EVIDENCE, Weights, believe, calibrated, chain, evidence, likeliest, nothing, rank  # noqa: E402
+from persllm.novels.ranking import Weights, believe, chain, nothing, rank  # noqa: E402
 from persllm.novels.scene import Scene  # noqa: E402
+from persllm.novels.trust import EVIDENCE, calibrated, evidence, likeliest  # noqa: E402
 from persllm.statistics import wilson  # noqa: E402
 
 L2 = 0.5
@@ -173,7 +174,7 @@ def calibrate(rows: Sequence[Outcome]) -> dict[str, tuple[float, ...]]:
 
 def threshold(weights: Weights, rows: Sequence[Outcome]) -> tuple[float, float, float]:
     """(the lowest confidence at which the answers given are precise enough, coverage, precision)."""
-    ranked = sorted(((calibrated(weights, row.situation, row.evidence), row.right) for row in rows), reverse=True)
+    ranked = sorted(((calibrated(weights.calibration[row.situation], row.evidence), row.right) for row in rows), reverse=True)
     good, best = 0, (1.0, 0.0, 1.0)
     for number, (confidence, right) in enumerate(ranked, 1):
         good += right
@@ -189,7 +190,7 @@ def left_out_figures(left_out: Sequence[Sequence[Outcome]]) -> None:
         others = [row for other in left_out if other is not own for row in other]
         weights = UNLEARNT._replace(calibration=calibrate(others))
         limit = threshold(weights, others)[0]
-        answered = [row for row in own if calibrated(weights, row.situation, row.evidence) >= limit]
+        answered = [row for row in own if calibrated(weights.calibration[row.situation], row.evidence) >= limit]
         said += answered
         right = sum(row.right for row in own) / len(own)
         print(f"{own[0].novel}: accuracy {right:.3f} of {len(own)}, threshold of the others {limit}: {figures(answered, own)}")

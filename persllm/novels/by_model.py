@@ -14,7 +14,7 @@ from persllm.annotation import read_json
 from persllm.chat import ChatModel
 from persllm.novels.book import Attribution, Character
 from persllm.novels.rules import Reader
-from persllm.novels.scene import Turn
+from persllm.novels.turns import Turn
 from persllm.prompts import prompt
 from persllm.records import Dropped, Message, Record, Reply, Request, Sampling
 

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import yaml
 
 from persllm.novels.book import Attribution, Character, Piece
-from persllm.novels.scene import make_turns
+from persllm.novels.turns import make_turns
 
 FEWEST = 4
 """Clauses that a name must begin."""

@@ -3,7 +3,8 @@
 import re
 from typing import NamedTuple
 
-from persllm.novels.scene import DETERMINERS, Scene, Turn
+from persllm.novels.scene import DETERMINERS, Scene
+from persllm.novels.turns import Turn
 from persllm.novels.words import PRONOUNS, alternation, described_pattern, english, speech_pattern
 
 SUBJECT = rf"(?P<subject>⟦\d+⟧|\b(?:[Hh]e|[Ss]he|I|[Tt]hey|[Ww]e|[Ii]t)\b|\b(?:{DETERMINERS}) {described_pattern()})"

@@ -16,7 +16,8 @@ import numpy as np
 
 from persllm.novels.book import Mention
 from persllm.novels.cues import NOTHING, Cue, CueFinder
-from persllm.novels.scene import Scene, Turn, by_paragraph
+from persllm.novels.scene import Scene
+from persllm.novels.turns import Turn, by_paragraph
 from persllm.novels.words import address_pattern, english
 
 WINDOW = 14

@@ -5,8 +5,10 @@ from typing import Protocol
 
 from persllm.novels.book import Attribution, Character, Piece
 from persllm.novels.features import SITUATIONS, FeatureMaker
-from persllm.novels.ranking import Weights, calibrated, evidence, rank, shipped_weights
-from persllm.novels.scene import Scene, Turn
+from persllm.novels.ranking import Weights, rank, shipped_weights
+from persllm.novels.scene import Scene
+from persllm.novels.trust import calibrated, evidence
+from persllm.novels.turns import Turn
 
 SURE_ADDRESSEE = 0.8
 """Confidence in a neighbour's speaker from which on that one is taken as the addressee."""
@@ -65,7 +67,7 @@ class Reading:
         if not belief:
             return [Attribution(quotation=quotation, basis=situation) for quotation in quotations]
         best = max(belief, key=lambda character: belief[character])
-        confidence = calibrated(self.weights, situation, evidence(self.maker, number, self.passes))
+        confidence = calibrated(self.weights.calibration[situation], evidence(self.maker, number, self.passes))
         name = self.characters[best].name
         said = name if confidence >= self.weights.threshold else ""
         to = tuple(self.characters[one].name for one in self.addressees(number, best)) if said else ()

@@ -18,7 +18,7 @@ from persllm.novels.by_model import ModelReading
 from persllm.novels.chinese import ChineseReading
 from persllm.novels.quotations import find_pieces
 from persllm.novels.rules import Reader, Reading
-from persllm.novels.scene import Turn
+from persllm.novels.turns import Turn
 from persllm.passages import Passage
 from persllm.records import Dropped
 
