@@ -30,6 +30,10 @@ Progress = Callable[[int, int], None]
 """Called with (done, total) as a step goes on."""
 
 
+RUNS = "--runs DIR"
+"""The option that names the folder in which runs are."""
+
+
 def silent(done: int, total: int) -> None:
     """A Progress that shows nothing."""
 
@@ -67,28 +71,29 @@ def read_records(file: Path, kind: type[R]) -> list[R]:
 
 
 @contextlib.contextmanager
-def disk_trouble(place: Path) -> Iterator[None]:
-    """Turn a full disk or an unwritable folder into a RunError that says where."""
+def disk_trouble(place: Path, option: str = "") -> Iterator[None]:
+    """Turn a full disk or an unwritable folder into a RunError that says where; `option` is what names another folder, if anything does."""
     try:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise RunError(f"{place}: no space left on the disk. Free some and run again; finished items are kept.") from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
-            raise RunError(f"{place}: cannot write here ({error.strerror}). Give another folder with --runs DIR.") from error
+            way = f" with {option}" if option else ""
+            raise RunError(f"{place}: cannot write here ({error.strerror}). Give another folder{way}.") from error
         raise
 
 
 @contextlib.contextmanager
-def locked(file: Path, refusal: str, passing: bool = False) -> Iterator[None]:
+def locked(file: Path, refusal: str, passing: bool = False, option: str = "") -> Iterator[None]:
     """Keep other processes out by a lock on a file, released by the system if this one dies; RunError that says `refusal` if one is at work.
 
-    A `passing` one is taken away at the end, so that nothing is left beside what it kept.
+    A `passing` one is taken away at the end, so that nothing is left beside what it kept. `option` is what names another folder.
     """
-    with disk_trouble(file.parent):
+    with disk_trouble(file.parent, option):
         file.parent.mkdir(parents=True, exist_ok=True)
     while True:
-        with disk_trouble(file.parent):
+        with disk_trouble(file.parent, option):
             handle = open(file, "w")
         with handle:
             try:
@@ -198,7 +203,7 @@ class StepFolder:
         log = self.path / "items.jsonl"
         known = {item.identity for item in items}
         done = {key: line for key, line in self.finished_items(log) if key in known}
-        with disk_trouble(log):
+        with disk_trouble(log, RUNS):
             replace_text(log, "".join(f"{line}\n" for line in done.values()))
             progress(len(done), len(items))
             owed = [item for item in items if item.identity not in done]
@@ -291,7 +296,8 @@ class Run:
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Keep other processes out; released by the system if this one dies."""
-        with locked(self.path / ".lock", f"{self.path}: another persllm is at work here. Wait for it, or give another --run NAME."):
+        refusal = f"{self.path}: another persllm is at work here. Wait for it, or give another --run NAME."
+        with locked(self.path / ".lock", refusal, option=RUNS):
             yield
 
     def step(self, folder: str) -> StepFolder:
@@ -306,7 +312,7 @@ class Run:
     def next_log(self) -> Path:
         """The file for the log of this attempt."""
         logs = self.path / "logs"
-        with disk_trouble(logs):
+        with disk_trouble(logs, RUNS):
             logs.mkdir(parents=True, exist_ok=True)
         return logs / f"attempt-{len(list(logs.glob('attempt-*.log'))) + 1}.log"
 

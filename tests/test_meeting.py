@@ -20,7 +20,7 @@ from persllm.errors import ConfigError, RunError
 from persllm.meeting import Turn, meet, read_scene, results_of, scan
 from persllm.meeting.comparison import table_of
 from persllm.meeting.course import LEFT, Meeting, ending_of, hold, own_words
-from persllm.meeting.folder import hold_in, transcript
+from persllm.meeting.folder import hold_in, taken, transcript
 from persllm.meeting.ground import Grounds
 from persllm.meeting.measures import Mark, differences_of, figures_of, marks_of
 from persllm.meeting.policies import choose
@@ -277,6 +277,16 @@ def test_what_is_over_is_not_held_again_and_other_scenes_are_refused(run: Path, 
     (tmp_path / "mine" / "letter.txt").write_text("mine", encoding="utf-8")
     with pytest.raises(RunError, match="holds other files"):
         meet(toy(run), tmp_path / "mine", lambda meeting, turn: None)
+
+
+def test_a_folder_of_meetings_is_kept_from_others_from_the_first_moment(tmp_path: Path) -> None:
+    for _ in range(2):
+        with taken(tmp_path / "out", {"title": "x"}):
+            with pytest.raises(RunError, match=r"another persllm is at work here.* --out FOLDER"), taken(tmp_path / "out", {"title": "x"}):
+                pass
+            with pytest.raises(RunError, match="another persllm is at work here"), taken(tmp_path / "out", {"title": "y"}):
+                pass
+        assert [path.name for path in (tmp_path / "out").iterdir()] == ["made-with"]
 
 
 def test_what_a_human_said_is_never_taken_back(tmp_path: Path) -> None:

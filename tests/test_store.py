@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from persllm.errors import RunError
+from persllm.ingestion.folder import taken
+from persllm.meeting.folder import taken as meeting_folder
 from persllm.records import Dropped, Message, Question
 from persllm.store import Run, StepFolder, read_lines, replace_text
 
@@ -81,6 +83,19 @@ def test_an_unwritable_folder_is_one_clear_line(place: str, tmp_path: Path) -> N
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(RunError, match=r"cannot write here .*--runs DIR"), Run(Path(place.format(tmp=tmp_path))).locked():
         pass
+
+
+def test_an_unwritable_folder_is_told_with_the_option_that_names_another(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(RunError, match=r"cannot write here .*another folder with --into DIR\."), taken(tmp_path / "file" / "ada"):
+        pass
+    with (
+        pytest.raises(RunError, match=r"cannot write here .*another folder with --out FOLDER\."),
+        meeting_folder(tmp_path / "file" / "x", {}),
+    ):
+        pass
+    with pytest.raises(RunError, match=r"cannot write here .*another folder\.$"):
+        replace_text(tmp_path / "file" / "a.jsonl", "text")
 
 
 def test_two_processes_do_not_share_a_run(tmp_path: Path) -> None:

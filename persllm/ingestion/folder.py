@@ -37,13 +37,16 @@ from persllm.store import disk_trouble, locked, replace_json
 
 JOURNAL = "ingest.json"
 WORKSHOP = ".ingesting"
+INTO = "--into DIR"
 READY = "ready"
 """In a workshop: all files of the addition are there, and may be moved."""
 
 
 @contextlib.contextmanager
-def taken(path: Path) -> Iterator[None]:
+def taken(path: Path, option: str = INTO) -> Iterator[None]:
     """Keep other processes from a persona folder, or from the place where one is to be; RunError if one is at work there.
+
+    `option` is what names another folder, for a place that cannot be written to.
 
     The lock lies in a folder that is there already, else beside it: a new folder must come by a single move. Whoever
     waits for no lock beside it finds the folder finished.
@@ -52,11 +55,11 @@ def taken(path: Path) -> Iterator[None]:
     inside, beside = place / ".lock", place.with_name(f".{place.name}.lock")
     refusal = f"{path}: another persllm is at work here. Wait for it, or give another folder."
     there = (path / "persona.yaml").is_file()
-    with locked(inside if there else beside, refusal, passing=True):
+    with locked(inside if there else beside, refusal, passing=True, option=option):
         if there or not (path / "persona.yaml").is_file():
             yield
             return
-    with taken(path):  # another process made it in the meantime
+    with taken(path, option):  # another process made it in the meantime
         yield
 
 
@@ -138,7 +141,7 @@ class Folder:
     def write(self, plan: Plan, pieces: Iterable[Piece], dropped: Sequence[Dropped], stages: Stages, person: Person) -> Diagnosis:
         """Write all that was planned, or nothing; returns what the doctor says of the folder then."""
         workshop = self.path / WORKSHOP if self.settings else self.path.with_name(f".{self.path.name}{WORKSHOP}")
-        with disk_trouble(self.path):
+        with disk_trouble(self.path, INTO):
             shutil.rmtree(workshop, ignore_errors=True)
             workshop.mkdir(parents=True)
             try:
@@ -190,7 +193,7 @@ class Folder:
         if not unfinished(self.path):
             return
         workshop = self.path / WORKSHOP
-        with disk_trouble(self.path):
+        with disk_trouble(self.path, INTO):
             files = [file for file in workshop.rglob("*") if file.is_file() and file.name != READY]
             for file in sorted(files, key=lambda file: file.name == JOURNAL):
                 target = self.path / file.relative_to(workshop)

@@ -23,7 +23,7 @@ class Shelf:
     def lay(self, piece: Piece) -> None:
         """Put a piece behind the others."""
         self.sure += not piece.doubt
-        with disk_trouble(Path(tempfile.gettempdir())):
+        with disk_trouble(Path(tempfile.gettempdir()), "TMPDIR=DIR"):
             self.file.write(piece.model_dump_json(exclude_defaults=True).encode() + b"\n")
 
     def __iter__(self) -> Iterator[Piece]:

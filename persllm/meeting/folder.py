@@ -20,21 +20,26 @@ from persllm.errors import RunError
 from persllm.meeting.course import Ask, Heard, Meeting, hold
 from persllm.meeting.transcripts import as_html, as_markdown
 from persllm.meeting.turn import Turn
-from persllm.store import Run, StepFolder, disk_trouble, replace_records, replace_text
+from persllm.store import disk_trouble, locked, replace_json, replace_records, replace_text
+
+LOCK = ".lock"
+OUT = "--out FOLDER"
+"""The option that names the folder of meetings."""
 
 
 @contextlib.contextmanager
 def taken(folder: Path, made_with: dict[str, Any]) -> Iterator[None]:
     """Take a folder for a scene, and keep other processes out. RunError if it belongs to another scene."""
     file = folder / "made-with"
-    if file.is_file() and json.loads(file.read_text(encoding="utf-8")) != made_with:
-        raise RunError(f"{folder}: holds meetings of another scene or with other settings. Give another --out FOLDER, or remove it.")
-    if not file.is_file() and folder.exists() and any(path.name != ".lock" for path in folder.iterdir()):
-        raise RunError(f"{folder}: holds other files. Give another --out FOLDER.")
-    with Run(folder).locked():
-        if not file.is_file():
-            (folder / ".lock").unlink(missing_ok=True)
-            StepFolder(folder).begin(made_with)
+    refusal = f"{folder}: another persllm is at work here. Wait for it, or give another {OUT}."
+    with locked(folder / LOCK, refusal, passing=True, option=OUT):
+        if file.is_file():
+            if json.loads(file.read_text(encoding="utf-8")) != made_with:
+                raise RunError(f"{folder}: holds meetings of another scene or with other settings. Give another {OUT}, or remove it.")
+        elif any(path.name != LOCK for path in folder.iterdir()):
+            raise RunError(f"{folder}: holds other files. Give another {OUT}.")
+        else:
+            replace_json(file, made_with)
         yield
 
 
@@ -59,7 +64,7 @@ def hold_in(folder: Path, meetings: Sequence[Meeting], heard: Heard, ask: Ask | 
                 write_readable(folder, meeting)
             heard(meeting, turn)
 
-        with disk_trouble(folder):
+        with disk_trouble(folder, OUT):
             hold(meetings, keep, ask)
     for meeting in meetings:
         if not transcript(folder, meeting).with_suffix(".html").is_file():
