@@ -1,4 +1,4 @@
-"""A Slack export: a folder or ZIP with `users.json`, `channels.json`, and a folder of days for each channel.
+"""A Slack export: a folder or ZIP with `users.json`, `channels.json`, and a folder of days for each channel, or with a single folder that holds these.
 
 Names come from users.json, the time of day from each writer's own time zone. Answers in a thread belong to
 `#channel / thread`, and answer the message the thread hangs on.
@@ -8,7 +8,7 @@ import html
 import io
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -31,7 +31,8 @@ MARK = re.compile(r"<([@#!]?)([^<>|]+)(?:\|([^<>]*))?>")
 def recognises(path: Path, head: bytes) -> bool:
     """Whether a folder or a ZIP holds users.json beside folders of days."""
     if path.is_dir():
-        return (path / "users.json").is_file() and any(DAY.fullmatch(file.name) for file in path.glob("*/*.json"))
+        root = path / top_of([file.name + "/" * file.is_dir() for file in path.iterdir()])
+        return (root / "users.json").is_file() and any(DAY.fullmatch(file.name) for file in root.glob("*/*.json"))
     if not head.startswith(b"PK"):
         return False
     try:
@@ -39,7 +40,13 @@ def recognises(path: Path, head: bytes) -> bool:
             names = list(zipped.members)
     except MaterialError:
         return False
-    return "users.json" in names and any(DAY.fullmatch(PurePosixPath(member).name) for member in names)
+    return f"{top_of(names)}users.json" in names and any(DAY.fullmatch(PurePosixPath(member).name) for member in names)
+
+
+def top_of(names: Iterable[str]) -> str:
+    """The single folder in which all of some names lie, with a slash; empty if there is none. What systems add (`__MACOSX`, `.DS_Store`) does not count."""
+    tops = {name[: name.find("/") + 1] for name in names if not name.startswith(("__MACOSX/", "."))}
+    return tops.pop() if len(tops) == 1 else ""
 
 
 class Export:
@@ -47,17 +54,24 @@ class Export:
 
     def __init__(self, root: Path, zipped: Archive | None):
         self.root, self.zipped = root, zipped
+        self.top = top_of(zipped.members) if zipped else top_of(file.name + "/" * file.is_dir() for file in root.iterdir())
+        """Folder in which the export lies, with a slash; mostly there is none."""
 
     def names(self) -> list[str]:
         """All files, `channel/2024-05-04.json`."""
         if self.zipped:
-            return list(self.zipped.members)
-        return [str(file.relative_to(self.root).as_posix()) for file in self.root.rglob("*.json") if not file.is_symlink()]
+            return [member.removeprefix(self.top) for member in self.zipped.members if member.startswith(self.top)]
+        top = self.root / self.top
+        return [str(file.relative_to(top).as_posix()) for file in top.rglob("*.json") if not file.is_symlink()]
+
+    def place(self, member: str) -> str:
+        """What a file is called in messages and as an origin."""
+        return f"{self.root.name}/{self.top}{member}"
 
     def text(self, member: str) -> str:
         """The text of one file."""
-        content = self.zipped.read(member) if self.zipped else whole(self.root / member)
-        return decoded(content, f"{self.root.name}/{member}")
+        content = self.zipped.read(self.top + member) if self.zipped else whole(self.root / self.top / member)
+        return decoded(content, self.place(member))
 
     def listed(self, member: str) -> list[dict[str, Any]]:
         """The entries of one of the lists; none if it is missing. MaterialError if it is broken."""
@@ -66,7 +80,7 @@ class Export:
         try:
             entries = json.loads(self.text(member))
         except (ValueError, RecursionError) as error:
-            raise MaterialError(f"{self.root.name}/{member}: broken JSON ({str(error)[:80]}). Export again.") from error
+            raise MaterialError(f"{self.place(member)}: broken JSON ({str(error)[:80]}). Export again.") from error
         return [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
 
 
@@ -89,7 +103,7 @@ def read(path: Path) -> Iterator[Passage | Dropped]:
             folder, file = PurePosixPath(member).parent.name, PurePosixPath(member).name
             if not DAY.fullmatch(file) or not folder:
                 continue
-            place = f"{path.name}/{folder}/{file}"
+            place = export.place(member)
             for item in json_items(io.StringIO(export.text(member)), place, lambda found: found == ("*",)):
                 if isinstance(item, Dropped):
                     yield item

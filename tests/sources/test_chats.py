@@ -165,6 +165,29 @@ def test_slack_as_folder_and_as_zip_are_the_same(tmp_path: Path) -> None:
     ]
 
 
+def test_slack_below_one_more_folder(tmp_path: Path) -> None:
+    members = {member.relative_to(CHATS / "slack"): member.read_bytes() for member in sorted((CHATS / "slack").rglob("*.json"))}
+    packed, folder = tmp_path / "slack.zip", tmp_path / "slack"
+    with zipfile.ZipFile(packed, "w") as file:
+        file.writestr("__MACOSX/._Harbour", b"")
+        for member, content in members.items():
+            file.writestr(f"Harbour export/{member}", content)
+            (folder / "Harbour export" / member).parent.mkdir(parents=True, exist_ok=True)
+            (folder / "Harbour export" / member).write_bytes(content)
+    (folder / ".DS_Store").touch()
+    passages, dropped = found("slack")
+    for path in (packed, folder):
+        assert recognise(path).format == "slack"
+        read = list(read_path(path))
+        assert [p.text for p in read if isinstance(p, Passage)] == [p.text for p in passages]
+        assert [p.thread for p in read if isinstance(p, Passage)] == [p.thread for p in passages]
+        places = [p.source for p in read if isinstance(p, Passage)]
+        assert places == [p.source.replace("slack/", f"{path.name}/Harbour export/", 1) for p in passages]
+        assert len(read) == len(passages) + len(dropped)
+    (folder / "a book.txt").write_text("CHAPTER I")
+    assert recognise(folder) is None, "a folder that holds an export among other things is walked"
+
+
 def test_wechat_of_four_exporters() -> None:
     passages, dropped = found("wechat-all.csv")
     assert [(p.speaker, p.text) for p in passages] == [("阿本", "锅炉又坏了"), ("me", "在冰箱上，\n鹭鸶磁铁下面。"), ("me", "它比我还老。")]
