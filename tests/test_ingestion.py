@@ -115,9 +115,20 @@ def test_a_changed_source_is_refused_with_the_way_on(story: Path, tmp_path: Path
     ingest(asked(story), tmp_path / "ada")
     story.write_text(STORY + "\nAda is dead.\n")
     before = state(tmp_path / "ada")
-    with pytest.raises(MaterialError, match="persllm forget"):
+    ways = r"story\.txt: .*ada holds another content as story\.txt already \(\d materials\).* persllm forget .*ada --source story\.txt\. .*rename it, or give"
+    with pytest.raises(MaterialError, match=ways):
         ingest(asked(story), tmp_path / "ada")
     assert state(tmp_path / "ada") == before
+
+
+def test_another_source_of_the_same_name_comes_in_by_its_folder_as_the_message_says(story: Path, tmp_path: Path) -> None:
+    ingest(asked(story), tmp_path / "ada")
+    other = tmp_path / "winter" / story.name
+    other.parent.mkdir()
+    other.write_text("Ada Lorn came back in winter.\n")
+    with pytest.raises(MaterialError, match="give the folder or ZIP that it is in"):
+        ingest(asked(other), tmp_path / "ada")
+    assert ingest(asked(other.parent), tmp_path / "ada").added == ("winter/story.txt",)
 
 
 BAD = {

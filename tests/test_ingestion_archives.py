@@ -85,6 +85,44 @@ def test_a_whatsapp_export_of_an_android_phone_from_the_command_line(tmp_path: P
     assert not list((tmp_path / "ada" / "materials").rglob("*.jsonl"))
 
 
+def held_by(folder: Path) -> str:
+    """All that a persona folder says, but for the draft of the person."""
+    return "".join(file.read_text() for file in sorted(folder.rglob("*")) if file.is_file() and not file.name.endswith(".yaml"))
+
+
+def test_forgetting_takes_a_whole_archive_with_all_that_was_left_out_in_it(tmp_path: Path) -> None:
+    two = packed(
+        tmp_path / "two chats.zip", {"a.txt": ANDROID, "b.txt": ANDROID.replace("2020", "2021"), "IMG-Holm.jpg": PHOTO, "c.txt": ANDROID}
+    )
+    story = tmp_path / "story.txt"
+    story.write_text(STORY)
+    ingest(asked(two, story), tmp_path / "ada")
+    assert "IMG-Holm.jpg" in held_by(tmp_path / "ada")
+    done = forget(tmp_path / "ada", "two chats.zip")
+    assert done.members == ("two chats.zip/a.txt", "two chats.zip/b.txt")
+    assert done.files["dropped.jsonl"] >= 2
+    assert "two chats" not in held_by(tmp_path / "ada")
+    assert "story.txt" in held_by(tmp_path / "ada")
+
+
+def test_what_was_left_out_in_an_archive_goes_with_the_last_of_its_files(tmp_path: Path) -> None:
+    two = packed(tmp_path / "two.zip", {"a.txt": ANDROID, "b.txt": ANDROID.replace("2020", "2021"), "IMG-Holm.jpg": PHOTO})
+    copy = tmp_path / "copy.txt"
+    copy.write_text(ANDROID)
+    ingest(asked(two, copy), tmp_path / "ada")
+    assert "copy.txt" in held_by(tmp_path / "ada"), "left out as the same as a.txt"
+    forget(tmp_path / "ada", "a.txt")
+    left = held_by(tmp_path / "ada")
+    assert ("two.zip/a.txt" in left, "copy.txt" in left, "two.zip/IMG-Holm.jpg" in left, "two.zip/b.txt" in left) == (
+        False,
+        False,
+        True,
+        True,
+    )
+    forget(tmp_path / "ada", "two.zip/b.txt")
+    assert "two.zip" not in held_by(tmp_path / "ada")
+
+
 def test_any_readable_files_may_lie_in_an_archive(tmp_path: Path) -> None:
     document, held = docx.Document(), io.BytesIO()
     document.add_paragraph("Ada Lorn came back in winter and found the mill burnt down.")

@@ -104,7 +104,12 @@ def annotator_at(address: str, model: str, settings: list[str], dry_run: bool, l
 
 def forget(
     directory: Annotated[Path, typer.Argument(help="The persona folder.")],
-    source: Annotated[str, typer.Option("--source", help="Name of the source, as ingest.json has it.")],
+    source: Annotated[
+        str,
+        typer.Option(
+            "--source", help="Name of a source, as ingest.json has it, or of the archive or folder it lies in, with all that is in it."
+        ),
+    ],
     runs: RunsOption = Path("runs"),
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be removed, and which runs hold it; change nothing.")] = False,
     as_json: JsonOption = False,

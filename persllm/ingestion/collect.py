@@ -21,6 +21,8 @@ MEDIA = {
     ".opus", ".ogg", ".oga", ".m4a", ".mp3", ".aac", ".amr", ".wav", ".flac", ".vcf", ".tgs", ".was",
 }  # fmt: skip
 """Endings of pictures, recordings and the like, which come along with chats; nothing in them can be read."""
+TWICE = "the same file twice"
+"""Reason for a file with the content of another, whose name is the detail."""
 SHOWN = 3
 """Names that are listed where an archive holds nothing to read."""
 
@@ -76,7 +78,7 @@ class Found:
     def take(self, source: Collected) -> None:
         """Note a source; one whose name another has already gets that of its folder before it."""
         if source.sha256 in self.sources:
-            self.drop(source.name, "the same file twice", self.sources[source.sha256].name)
+            self.drop(source.name, TWICE, self.sources[source.sha256].name)
             return
         names = {known.name for known in self.sources.values()}
         if source.name in names:

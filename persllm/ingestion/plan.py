@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
@@ -56,9 +57,10 @@ class Plan:
     def refuse_edits(self, earlier: SourceRecord | None, files: Iterable[str], source: Collected) -> None:
         """MaterialError if something that another made would be overwritten or would stand beside its newer form."""
         if earlier is not None:
+            command = shlex.join(("persllm", "forget", str(self.path), "--source", source.name))
             raise MaterialError(
-                f"{source.name}: an earlier content of this source is in {self.path} already. Take it out first "
-                f"(persllm forget {self.path} --source {source.name}), or make a new folder."
+                f"{source.path}: {self.path} holds another content as {source.name} already ({earlier.materials} materials). If this is a newer form "
+                f"of it, take the old one out first: {command}. If it is another source, rename it, or give the folder or ZIP that it is in."
             )
         there = next((name for name in files if (self.path / name).exists()), "")
         if there:
