@@ -10,7 +10,6 @@ Limits: tokens are estimated from words; whether a text is true, or in character
 import bisect
 import os
 import re
-from array import array
 from collections import Counter, defaultdict, deque
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -25,6 +24,7 @@ from persllm.errors import MaterialError
 from persllm.languages import detect, language
 from persllm.material_files import KINDS, TIMELESS
 from persllm.materials import FolderStream
+from persllm.packed import Rows, changes, parts, rows_of
 from persllm.privacy import find_personal
 from persllm.records import Dropped, Material, Persona, Record, Turn
 from persllm.sketches import SIZE, like_earlier, sketch
@@ -134,9 +134,10 @@ class Examination:
         self.count: dict[str, Counter[str]] = {stage.id: Counter() for stage in persona.stages}
         self.words: dict[str, Counter[str]] = {stage.id: Counter() for stage in persona.stages}
         self.turns: dict[str, Counter[str]] = defaultdict(Counter)
-        self.said: dict[str, array[int]] = defaultdict(lambda: array("q"))
-        """Stage -> hash of a turn that may be usable, hash of what it answers to, and so on: eight bytes each."""
-        self.kept_sketches = bytearray()
+        self.said: dict[str, Rows] = defaultdict(lambda: Rows(2))
+        """Stage -> hash of each turn that may be usable, with the hash of what it answers to."""
+        self.sketches = Rows(SIZE)
+        """The sketch of each material."""
         self.languages: Counter[str] = Counter()
         self.personal: Counter[str] = Counter()
         self.dropped: Counter[str] = Counter()
@@ -151,7 +152,7 @@ class Examination:
         self.words.setdefault(stage, Counter())[material.kind] += seen.words
         self.languages[seen.language] += 1
         self.personal.update(seen.personal)
-        self.kept_sketches += seen.sketch.tobytes()
+        self.sketches.add(seen.sketch)
         self.keep(material)
         if material.kind == "speech":
             self.listen(material, stage)
@@ -184,19 +185,17 @@ class Examination:
         size, code = len(self.tools.words(turn.text)), self.persona.language
         answered = before[-1].text if before and before[-1].speaker not in self.names else f"{turn.to} {material.situation}".strip()
         if size >= SHORTEST[code] and answered:
-            self.said[stage].extend((hash(turn.text), hash(answered)))
+            self.said[stage].add(np.array((hash(turn.text), hash(answered)), dtype=np.int64).view(np.uint64))
         return ["all", *(["one word"] if size <= ONE_WORD[code] else [])]
-
-    @property
-    def sketches(self) -> np.ndarray:
-        """The sketches of all materials: (materials, SIZE)."""
-        return np.frombuffer(self.kept_sketches, dtype=np.uint64).reshape(-1, SIZE)
 
     def usable(self, *stages: str) -> tuple[int, int]:
         """Usable turns of these stages, each text once, and the different things they answer to."""
-        rows = np.concatenate([np.array(self.said[stage], dtype=np.int64) for stage in stages]).reshape(-1, 2)
-        _, first = np.unique(rows[:, 0], return_index=True)
-        return len(first), len(np.unique(rows[first, 1]))
+        said = [self.said[stage] for stage in stages]
+        answered = Rows(1)
+        for texts, turns in parts(said, 1):
+            for rows in rows_of(said, turns[changes(texts)]):
+                answered.add(rows[:, 1])
+        return len(answered), sum(int(changes(keys).sum()) for keys, _ in parts([answered], 1))
 
     def total(self, mark: str) -> int:
         """Turns of the person with a mark, over all stages."""
@@ -226,7 +225,7 @@ class Examination:
             persona=self.persona.id, name=self.persona.name, language=self.persona.language, stages=stages,
             turns=turns, usable_turns=usable, situations=situations,
             one_word_replies=self.total("one word") / turns if turns else 0.0,
-            near_duplicates=len(like_earlier(self.sketches)), dropped=dict(self.dropped),
+            near_duplicates=sum(1 for _ in like_earlier([self.sketches])), dropped=dict(self.dropped),
             languages={code: count / texts for code, count in self.languages.most_common()},
             personal_data=dict(self.personal), verdict=verdict, reasons=tuple(reasons), warnings=tuple(self.warnings(stages, settings)),
         )  # fmt: skip
@@ -351,7 +350,7 @@ def overlaps(examinations: Collection[Examination]) -> list[Overlap]:
         for other in ordered[:place]:
             few, many = sorted((one, other), key=lambda examination: len(examination.sketches))
             if len(few.sketches):
-                pairs = like_earlier(np.concatenate([many.sketches, few.sketches]))
-                shared = sum(place >= len(many.sketches) and earlier < len(many.sketches) for place, earlier in pairs.items())
+                pairs = like_earlier([many.sketches, few.sketches])
+                shared = sum(text >= len(many.sketches) and earlier < len(many.sketches) for text, earlier in pairs)
                 found.append(Overlap(one=other.persona.id, other=one.persona.id, share=shared / len(few.sketches)))
     return found

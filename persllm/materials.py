@@ -24,6 +24,7 @@ from pydantic import Field, model_validator
 
 from persllm.errors import MaterialError
 from persllm.material_files import MaterialReader
+from persllm.packed import NumberSet
 from persllm.parsing import Settings, parse, read_yaml
 from persllm.records import Dropped, Material, Persona, Record, Stage, Voice, fingerprint
 from persllm.sources.declared import SourceSettings, read_source
@@ -94,16 +95,14 @@ class FolderStream:
         self.reader = MaterialReader(path, self.persona)
 
     def __iter__(self) -> Iterator[Material | Dropped]:
-        seen: set[int] = set()
+        seen = NumberSet()
         stages: set[str | None] = set()
         for entry in self.entries():
             if isinstance(entry, Material):
                 stages.add(entry.stage)
-                key = hash((entry.stage, entry.text))
-                if key in seen:
+                if not seen.add(hash((entry.stage, entry.text))):
                     yield Dropped(item=f"{self.persona.id}/{entry.source}", reason="repeated", detail=entry.text[:200])
                     continue
-                seen.add(key)
             yield entry
         if not self.complaints:
             self.complaints.extend(lacking(self.persona, stages, self.path))

@@ -6,9 +6,11 @@ their language. Limits: an estimate with a standard error of about 0.1 at this s
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
+
+from persllm.packed import NOTHING, Rows, changes, parts, row_of
 
 SIZE = 16
 """Hashes of a sketch."""
@@ -16,7 +18,7 @@ WINDOW = 12
 """Bytes of a window: about two English words, or four Chinese characters."""
 KEYS = 4
 """By so many of its smallest hashes a sketch finds those that are like it."""
-EMPTY = np.uint64(0xFFFFFFFFFFFFFFFF)
+EMPTY = np.uint64(NOTHING)
 BLANK = re.compile(r"\W+")
 
 
@@ -42,30 +44,25 @@ def likeness(one: np.ndarray, other: np.ndarray) -> float:
     return sum(value in common for value in smallest) / len(smallest) if left or right else 1.0
 
 
-def like_earlier(sketches: np.ndarray, least: float = 0.8) -> dict[int, int]:
-    """Place of each text that is at least so like an earlier one -> place of that one; `sketches` is (texts, SIZE)."""
-    found: dict[int, int] = {}
-    for place, earlier in candidates(sketches):
-        if place not in found and likeness(sketches[place], sketches[earlier]) >= least:
-            found[place] = earlier
-    return found
+def like_earlier(bodies: Sequence[Rows], least: float = 0.8) -> Iterator[tuple[int, int]]:
+    """(text, an earlier one) for each text that is at least so like an earlier one, once.
+
+    The rows of the bodies, behind one another, are sketches; a text is named by the number of its row.
+    """
+    found = bytearray(sum(len(body) for body in bodies))
+    for text, earlier in candidates(bodies):
+        if not found[text] and likeness(row_of(bodies, text), row_of(bodies, earlier)) >= least:
+            found[text] = True
+            yield text, earlier
 
 
-def candidates(sketches: np.ndarray) -> Iterator[tuple[int, int]]:
-    """(text, earlier text) that share one of the hashes that both are found by."""
-    if not len(sketches):
-        return
-    keys = sketches[:, :KEYS].ravel()
-    places = np.repeat(np.arange(len(sketches)), KEYS)
-    order = np.lexsort((places, keys))
-    keys, places = keys[order], places[order]
-    first, before = places[0], places[0]
-    for row in range(1, len(keys)):
-        if keys[row] != keys[row - 1]:
-            first = before = places[row]
-            continue
-        if keys[row] != EMPTY and places[row] != first:
-            yield int(places[row]), int(first)
-            if before not in (first, places[row]):
-                yield int(places[row]), int(before)
-        before = places[row]
+def candidates(bodies: Sequence[Rows]) -> Iterator[tuple[int, int]]:
+    """(text, earlier text) that share one of the hashes that both are found by: with the first that has it, and with the one before."""
+    for keys, texts in parts(bodies, KEYS):
+        begins, first = changes(keys), 0
+        for row in np.flatnonzero(~begins):
+            text, before = int(texts[row]), int(texts[row - 1])
+            first = before if begins[row - 1] else first
+            yield text, first
+            if before != first:
+                yield text, before

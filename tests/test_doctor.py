@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from persllm import doctor
+from persllm import doctor, packed
 from persllm.config import DoctorSettings
 from persllm.doctor import examine, examined, overlaps
 from persllm.errors import MaterialError
-from persllm.sketches import like_earlier, likeness, sketch
+from persllm.packed import Rows
+from persllm.sketches import SIZE, like_earlier, likeness, sketch
 
 PERSONA = "name: Ada\nprofile: Ada mends clocks.\nstages:\n  - id: early\n  - id: late\n"
 
@@ -88,6 +89,14 @@ def test_near_duplicates_and_overlap(tmp_path: Path) -> None:
     assert shared.share == 1 / 3, "one of the three materials of the smaller"
 
 
+def rows(*sketches: np.ndarray) -> Rows:
+    """Sketches as the doctor keeps them."""
+    kept = Rows(SIZE)
+    for one in sketches:
+        kept.add(one)
+    return kept
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -101,7 +110,7 @@ def test_likeness_of_sketches(text: str) -> None:
     assert likeness(sketch(whole), sketch(whole.upper())) == 1.0
     assert likeness(sketch(whole), sketch(" ".join(pages[:190]))) > 0.6
     assert likeness(sketch("an entirely different matter"), sketch(text)) == 0.0
-    assert like_earlier(np.array([sketch(whole), sketch("other"), sketch(whole + "!")])) == {2: 0}
+    assert list(like_earlier([rows(sketch(whole), sketch("other")), rows(sketch(whole + "!"))])) == [(2, 0)]
 
 
 def test_personal_data_is_counted_and_warned_of(tmp_path: Path) -> None:
@@ -130,6 +139,22 @@ def test_several_processes_find_the_same(starter: Path, monkeypatch: pytest.Monk
 def name(number: int) -> str:
     """A word of three letters for a number."""
     return "".join(chr(ord("a") + number // 26**place % 26) for place in range(3))
+
+
+def test_memory_hardly_follows_the_number_of_materials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    peaks, sizes = [], (300, 3_000)
+    for module, setting, value in ((doctor, "BATCH", 20), (doctor, "SAMPLE", 20), (packed, "IN_MEMORY", 1), (packed, "FRESH", 1_000)):
+        monkeypatch.setattr(module, setting, value)
+    monkeypatch.setattr(packed, "AT_ONCE", 500)
+    monkeypatch.setattr(packed, "BLOCK", 10_000)
+    for size in sizes:
+        folder = make(tmp_path / f"ada{size}", [[("Guest", f"And {name(n)}?"), ("Ada", f"It is {name(n)} by now.")] for n in range(size)])
+        tracemalloc.start()
+        examine(folder)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    each = (peaks[1] - peaks[0]) / (sizes[1] - sizes[0])
+    assert each < 60, f"{each:.0f} bytes a material"
 
 
 def test_memory_does_not_follow_the_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

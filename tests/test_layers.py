@@ -15,7 +15,7 @@ errors
 parsing
 config privacy_settings audit_settings constructor_settings evaluation_settings improve_settings judge_settings records passages
 chat embedding sources prompts store languages wordings general thought templates rendering nursery generation scoring writing
-materials machines corrections versions weights adapters material_files sketches facts spoken retrieval exchanges staging classification novels checks privacy base encoder marking shared_base small_base gold statistics agreement provenance tracing annotation leading launching trackers memory overlap canaries drawing sheets
+materials machines corrections versions weights adapters material_files packed sketches facts spoken retrieval exchanges staging classification novels checks privacy base encoder marking shared_base small_base gold statistics agreement provenance tracing annotation leading launching trackers memory overlap canaries drawing sheets
 agent evidence cards talks test_sets metrics starter takers mixture roster doctor scales judge
 listening
 construct_extractive construct_llm verification ingestion serve web study meeting dataset negatives pairs training evaluation report audit
