@@ -269,3 +269,15 @@ def test_markdown(tmp_path: Path) -> None:
         ("It ended.", "a.md:16", "The Hill / Evening"),
     ]
     assert lost(tmp_path / "a.md") == [("a.md:12", "code")]
+
+
+def test_markdown_as_people_write_it(tmp_path: Path) -> None:
+    """A year at the end of a sentence is no mark of a list; boxes, tables, notes and pictures leave no marks behind."""
+    (tmp_path / "a.md").write_text(
+        "She was born in 1961. Then it rained, and it was 3) or - she said - 4 o'clock.[^1]\n\n- [ ] oil the lamp\n- [x] ask Bo\n\n"
+        "| year | boat |\n|------|:----:|\n| 1979 | Grey |\n\n![a photo](a.jpg) ![[b.png]]\n\nSee [[The pier|the pier]] and [[Bo]].\n\n[^1]: By her watch.\n"
+    )
+    assert [text for text, _, _ in shown(tmp_path / "a.md")] == [
+        "She was born in 1961. Then it rained, and it was 3) or - she said - 4 o'clock.", "oil the lamp", "ask Bo", "year, boat", "1979, Grey",
+        "See the pier and Bo.", "By her watch.",
+    ]  # fmt: skip
