@@ -262,3 +262,38 @@ def test_no_words_of_the_person_are_lost_or_doubled(passages: list[Passage]) -> 
     for number, passage in enumerate(passages):
         if passage.speaker == IDA and not passage.forwarded_from:
             assert answered[number] == 1 or (not answered[number] and passage.source in lost), f"message {number}: {answered[number]}"
+
+
+def spoken(*rows: tuple[str, str, str]) -> list[Passage]:
+    """(speaker, words, stage direction right before) of one scene."""
+    return [
+        Passage(speaker=who, text=text, source=f"p:{number}", form="utterance", heading="Act I", situation=direction, thread="p#1")
+        for number, (who, text, direction) in enumerate(rows, 1)
+    ]
+
+
+def test_a_stage_direction_keeps_the_question_with_its_answer() -> None:
+    """A direction stands only before the words that come next; wherever it stands, what was asked is not lost."""
+    found, lost = made(
+        spoken(("BEN", "Who is there?", "Rain."), ("me", "The rain.", ""), ("BEN", "Come in.", ""), ("me", "No.", "Ida waits."))
+    )
+    assert [(e.situation, talk(e)) for e in found] == [
+        ("Act I; Rain", [f"BEN>{IDA}: Who is there?", f"{IDA}>BEN: The rain."]),
+        ("Act I; Ida waits", [f"BEN>{IDA}: Come in.", f"{IDA}>BEN: No."]),
+    ]  # fmt: skip
+    assert not lost
+    found, lost = made(spoken(("BEN", "Is she dry?", "Rain."), ("BEN", "Well?", "He knocks."), ("me", "Dry enough.", "Ida looks up.")))
+    assert [(e.situation, talk(e)) for e in found] == [
+        ("Act I; Rain. He knocks. Ida looks up", [f"BEN>{IDA}: Is she dry?", f"BEN>{IDA}: Well?", f"{IDA}>BEN: Dry enough."]),
+    ]  # fmt: skip
+    assert not lost
+
+
+def test_a_direction_after_an_answer_stands_before_no_answer_that_was_given_earlier() -> None:
+    found, _ = made(
+        spoken(("BEN", "Is she dry?", ""), ("me", "Dry enough.", ""), ("BEN", "And now?", "The boat sinks."), ("me", "Bail.", ""))
+    )
+    assert [(e.situation, talk(e)[-1]) for e in found] == [
+        ("Act I", f"{IDA}>BEN: Dry enough."),
+        ("Act I; The boat sinks", f"{IDA}>BEN: Bail."),
+    ]

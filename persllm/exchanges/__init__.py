@@ -18,6 +18,8 @@ from persllm.records import Dropped, Record, Turn
 
 REMEMBERED = 50_000
 """Messages that an answer can name, the latest."""
+LONGEST_PLACE = 300
+"""Characters of the stage directions before an answer, the last ones."""
 SHORTEST_REPEATED = 12
 """Characters from which an answer that stands before itself is a leak and no `yes`."""
 WITHIN = " / thread "
@@ -180,15 +182,17 @@ class Thread:
         """Join a turn to the last one, go on with it, or begin anew."""
         last = self.turns[-1] if self.turns else None
         silence = minutes_between(last.last_date, turn.date) if last else None
-        moved = (passage.heading, passage.situation) != (self.heading, self.place)
         self.is_chat = passage.form == "message"
+        self.go_on(passage)
+        moved = self.moves(passage)
         if last and self.joins(last, turn, silence) and not moved:
             self.turns[-1] = together(last, turn)
             return
         silent = silence is not None and silence > self.settings.apart_hours * 60
         answers = target is not None and not self.follows(last, target, passage)
         if not last or moved or silent or answers or (turn.own and last.own):
-            yield from self.begin(turn, passage, last, silence, silent, target if answers else None)
+            asked = last if moved and turn.own and last and not last.own and not self.is_chat and passage.heading == self.heading else None
+            yield from self.begin(turn, passage, last, silence, silent, target if answers else asked)
         elif turn.own and len(self.turns) >= self.settings.turns:
             yield from self.cut()
         if not turn.own:
@@ -203,6 +207,18 @@ class Thread:
         self.turns.append(turn)
         if not self.situation:
             self.situation, self.bare = self.told(), self.told(before=False)
+
+    def go_on(self, passage: Passage) -> None:
+        """A stage direction between a question and its answer belongs to the situation of that answer."""
+        answered = not self.turns or any(turn.own for turn in self.turns)
+        if not self.is_chat and not answered and passage.heading == self.heading and self.moves(passage):
+            self.place = f"{self.place} {passage.situation}".strip()[-LONGEST_PLACE:]
+
+    def moves(self, passage: Passage) -> bool:
+        """Whether a turn is said elsewhere. Of talk that is no chat a situation stands only before the words that came next."""
+        if self.is_chat:
+            return (passage.heading, passage.situation) != (self.heading, self.place)
+        return passage.heading != self.heading or not self.place.endswith(passage.situation)
 
     def joins(self, last: Said, turn: Said, silence: float | None) -> bool:
         """Whether a turn goes on with the last one."""
@@ -220,7 +236,7 @@ class Thread:
     ) -> Iterator[Exchange | Dropped]:
         """Close the open exchange and open one that this turn begins, with the message it answers where there is one."""
         late = target or (last if self.is_late(turn, last, silence, silent) else None)
-        moved = (passage.heading, passage.situation) != (self.heading, self.place)
+        moved = self.moves(passage)
         yield from self.close(spare=late)
         self.heading, self.place = passage.heading, passage.situation
         self.since = self.pairing.said.since.format(time=span(silence, self.code)) if silent and silence is not None and not late else ""
