@@ -21,6 +21,8 @@ REST = re.compile(
 FIGURES = re.compile(r"(?P<a>\d{1,2})(?P<mark>[./-])(?P<b>\d{1,2})(?P=mark)(?P<year>\d{4})\b")
 YEAR_FIRST = re.compile(r"(?P<year>\d{4})[./](?P<month>\d{1,2})[./](?P<day>\d{1,2})\b")
 IN_FIGURES = re.compile(r"\d{1,4}[./-]\d{1,2}[./-]\d{1,4}|\d{4}-\d{2}")
+PLACED = re.compile(r"(?P<place>[^\W\d_a-z][^\W\d_]+(?:[ -][^\W\d_]+){0,3})\s*[,，]\s*(?:the |den |le )?(?P<date>\d\S*)")
+"""A place and a date in figures."""
 WEATHER = re.compile(
     r"[\s,.;—–-]*\b(?:fine|rain|rainy|sunny|cloudy|cold|warm|hot|snow|windy|fog|foggy|clear|overcast|showers)\b\.?$", re.IGNORECASE
 )
@@ -42,8 +44,11 @@ def date_line(line: str, day_first: bool | None = None) -> Dating | None:
 
 
 def figures(text: str, day_first: bool | None) -> Dating | None:
-    """`1813/5/3`, `3.5.1813`, `3/5/1813`, ISO; alone or with a weekday."""
+    """`1813/5/3`, `3.5.1813`, `3/5/1813`, ISO; alone, with a weekday, or after a place (`Riga, 3.5.1813`)."""
     bare = WEEKDAY.sub("", WEATHER.sub("", text)).strip(" ,.:")
+    if placed := PLACED.fullmatch(bare):
+        found = figures(placed["date"], day_first)
+        return found and found.model_copy(update={"place": placed["place"]})
     if iso := ISO.fullmatch(bare):
         return checked(int(iso[1]), int(iso[2]), int(iso[3]) if iso[3] else None)
     if match := YEAR_FIRST.fullmatch(bare):

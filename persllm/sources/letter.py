@@ -28,6 +28,7 @@ CLOSING = re.compile(
     r"(?:(?:I am|I remain|Believe me|Ever|Yours?|Your|With (?:love|best|kind|warm)|Love|Sincerely|Affectionately|Best|Kind regards|Adieu|Farewell|In haste)\b[^.!?]{0,60}[,.—-]*"
     r"|(?:此致|敬礼|敬禮|祝[^。]{0,12}|即颂[^。]{0,8}|顺颂[^。]{0,8}|顺祝[^。]{0,8}|专此|余不一一|匆匆|谨上|敬上|顿首|上)[。！!]?)"
 )
+POSTSCRIPT = re.compile(r"(?:P\.? ?S\b\.?|又及|附言)[:：,.]?\s*\S")
 SIGNATURE_WORDS = 5
 SIGNATURE_CHARACTERS = 8
 FEWEST_DATED = 1
@@ -81,6 +82,12 @@ class Writing:
             self.blocks.append(joined(self.block))
             self.block = []
 
+    def end(self) -> None:
+        """Take closing and signature away from what was written so far."""
+        self.end_block()
+        while self.blocks and self.place and is_end(self.blocks[-1], len(self.blocks) > 1):
+            self.blocks.pop()
+
     @property
     def begun(self) -> bool:
         """Whether anything of the letter was written."""
@@ -88,9 +95,7 @@ class Writing:
 
     def passage(self, file: str) -> Iterator[Passage]:
         """The letter, without closing and signature."""
-        self.end_block()
-        while self.blocks and self.place and is_end(self.blocks[-1], len(self.blocks) > 1):
-            self.blocks.pop()
+        self.end()
         text = "\n".join(self.blocks)
         if text and self.place and (self.greeted or self.dating):
             dating = self.dating or Dating()
@@ -112,8 +117,11 @@ def is_end(block: str, more: bool) -> bool:
 
 
 def passages(lines: Iterable[Line | Dropped], file: str, day_first: bool | None = None) -> Iterator[Passage | Dropped]:
-    """Each letter with its date and addressee; what stands before the first is left out."""
-    writing, heading = Writing(), ""
+    """Each letter with its date and addressee; what stands before the first is left out.
+
+    Where a date stood above a greeting once, a date below a letter without one belongs to the next.
+    """
+    writing, heading, headed = Writing(), "", False
     for line in lines:
         if isinstance(line, Dropped):
             yield line
@@ -127,7 +135,7 @@ def passages(lines: Iterable[Line | Dropped], file: str, day_first: bool | None 
         elif chapters.level_of(text) is not None:
             yield from writing.passage(file)
             writing, heading = Writing(), text
-        elif dating and writing.begun and writing.greeted and not writing.dating:
+        elif dating and writing.begun and writing.greeted and not (writing.dating or headed):
             writing.dating = dating
             yield from writing.passage(file)
             writing = Writing()
@@ -137,6 +145,7 @@ def passages(lines: Iterable[Line | Dropped], file: str, day_first: bool | None 
                 writing = Writing()
             writing.dating, writing.place, writing.heading = dating, place, heading
         elif greeted:
+            headed = headed or bool(writing.dating and not writing.begun)
             if writing.greeted:
                 yield from writing.passage(file)
                 writing = Writing()
@@ -147,6 +156,9 @@ def passages(lines: Iterable[Line | Dropped], file: str, day_first: bool | None 
             writing.to = to["to"].strip()
         elif not writing.place:
             yield Dropped(item=place, reason="outside of the letters", detail=text[:80])
+        elif POSTSCRIPT.match(text) and writing.begun:
+            writing.end()
+            writing.block = [text]
         elif line.text.startswith(("　　", "    ")) or "\u3400" <= text[0] <= "\u9fff":
             writing.end_block()
             writing.block = [text]

@@ -41,7 +41,8 @@ def read(path: Path) -> Iterator[Passage | Dropped]:
     held: list[tuple[str, str, str]] = []
     """(speaker, text, place) of a sentence that goes on."""
     ended = 0
-    sound = ""
+    sound, coming = "", ""
+    """What is heard before the sentence that goes on, and before the next one."""
     for number, cue in enumerate(cues(path), 1):
         place = f"{path.name}:cue {number} ({clock(cue.start)})"
         text = html.unescape(cue.plaintext).strip()
@@ -49,14 +50,17 @@ def read(path: Path) -> Iterator[Passage | Dropped]:
             reason = "advertisement" if ADVERTISEMENT.search(text[:LONGEST_LINE]) else "unreadable characters"
             yield Dropped(item=place, reason=reason, detail=text[:80])
             continue
-        sound = " ".join(SOUND.findall(text)) or sound
+        ahead, behind = sounds(text)
+        coming = ahead or coming
         for who, said in voices(SOUND.sub(" ", text), cue.name.strip()):
             goes_on = held and not FINISHED.search(held[-1][1]) and cue.start - ended <= JOINED_WITHIN and who in ("", held[0][0])
             if held and not goes_on:
                 yield utterance(held, path.name, sound)
-                held, sound = [], ""
+                held = []
+            if not held:
+                sound, coming = coming, ""
             held.append((who, said, place))
-        ended = cue.end
+        ended, coming = cue.end, behind or coming
     if held:
         yield utterance(held, path.name, sound)
 
@@ -73,6 +77,13 @@ def cues(path: Path):
     except (pysubs2.exceptions.Pysubs2Error, ValueError, IndexError, KeyError, OverflowError, AttributeError) as error:
         raise MaterialError(f"{path.name}: not readable as subtitles ({str(error)[:100]}).") from error
     return [cue for cue in found if not cue.is_comment and cue.plaintext.strip()]
+
+
+def sounds(text: str) -> tuple[str, str]:
+    """What is heard before the first word of a cue, and after it."""
+    silent = SOUND.sub(lambda match: " " * len(match[0]), text)
+    first = next((place for place, letter in enumerate(silent) if letter.isalnum()), len(text))
+    return " ".join(SOUND.findall(text[:first])), " ".join(SOUND.findall(text[first:]))
 
 
 def voices(text: str, style: str) -> Iterator[tuple[str, str]]:

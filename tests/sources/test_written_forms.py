@@ -313,3 +313,27 @@ def test_novels_are_no_letters(shared: Path) -> None:
         "238_dear_enemy.txt": "letter",
         "1327_elizabeth_and_her_german_garden.txt": "diary",
     }
+
+
+def test_what_is_heard_in_a_film_stands_before_what_is_said_next(tmp_path: Path) -> None:
+    cues = ["[rain]\nBO: Who is there?", "ADA: Only I,", "and the wind. (laughs)", "[a door]", "BO: Come in.", "ADA: No."]
+    text = "\n\n".join(f"{n}\n00:00:{n:02},000 --> 00:00:{n:02},900\n{cue}" for n, cue in enumerate(cues, 1))
+    _, found = passages(tmp_path, text, "a.srt")
+    assert [(p.speaker, p.text, p.situation) for p in found] == [
+        ("BO", "Who is there?", "[rain]"), ("ADA", "Only I, and the wind.", ""), ("BO", "Come in.", "[a door]"), ("ADA", "No.", ""),
+    ]  # fmt: skip
+
+
+def test_a_place_before_a_date_in_figures_and_a_date_of_the_next_letter(tmp_path: Path) -> None:
+    """Where dates stand above the greeting, one below a letter is that of the next; words after the closing are the writer's too."""
+    text = (
+        "Kept Bay, 3 May 1998\n\nDear Karl,\n\nThe mill is sold.\n\nYours,\nAda\n\nKept Bay, 2001-06-02\n\nMy dear Bo,\n\nI shall not come.\n\n"
+        "Ever yours,\nAda\nP.S. Feed the cat.\n\nDear Cy,\n\nIt rains.\n\nYours,\nAda\n\n\nRiga, 13.9.2003\n\nDear Karl,\n\nI have the key.\n\nYours,\nAda\n"
+    )
+    form, found = passages(tmp_path, text)
+    assert form == "letter"
+    assert [(p.to, p.date, p.text, p.situation) for p in found] == [
+        (("Karl",), "1998-05-03", "The mill is sold.", "Letter to Karl, Kept Bay"),
+        (("Bo",), "2001-06-02", "I shall not come.\nP.S. Feed the cat.", "Letter to Bo, Kept Bay"),
+        (("Cy",), "", "It rains.", "Letter to Cy"), (("Karl",), "2003-09-13", "I have the key.", "Letter to Karl, Riga"),
+    ]  # fmt: skip
