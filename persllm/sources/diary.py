@@ -12,7 +12,7 @@ from persllm.passages import Passage
 from persllm.records import Dropped
 from persllm.sources import letter
 from persllm.sources.bounded import Line
-from persllm.sources.dates import date_line, shows_day_first
+from persllm.sources.dates import FIGURES, date_line, shows_day_first
 from persllm.sources.letter_dates import Dating
 from persllm.sources.plain import first_lines, is_plain, own_lines_of
 
@@ -24,13 +24,13 @@ FEWEST = 3
 
 
 def entry(text: str, day_first: bool | None) -> tuple[Dating, str] | None:
-    """The date and the words of a line that begins an entry; a date without a day begins none."""
+    """The date and the words of a line that begins an entry; a date without a day begins none, but for `3/5/1813`, of which only the year is sure."""
     dating = date_line(text, day_first)
-    if dating and dating.day:
+    if dating and (dating.day or FIGURES.search(text)):
         return dating, ""
     match = RUN_IN.fullmatch(text)
     dating = date_line(match["date"], day_first) if match else None
-    return (dating, match["text"]) if match and dating and dating.day else None
+    return (dating, match["text"]) if match and dating and (dating.day or FIGURES.search(match["date"])) else None
 
 
 def fits(lines: list[str]) -> bool:

@@ -337,3 +337,12 @@ def test_a_place_before_a_date_in_figures_and_a_date_of_the_next_letter(tmp_path
         (("Bo",), "2001-06-02", "I shall not come.\nP.S. Feed the cat.", "Letter to Bo, Kept Bay"),
         (("Cy",), "", "It rains.", "Letter to Cy"), (("Karl",), "2003-09-13", "I have the key.", "Letter to Karl, Riga"),
     ]  # fmt: skip
+
+
+def test_a_day_that_can_be_two_days_is_an_entry_of_its_own(tmp_path: Path) -> None:
+    """Nothing of it stands under the day before; only its year is sure."""
+    form, found = passages(tmp_path, "3 May 1813\nIt rained.\n\n1/12/1814\nNothing.\n\n4/4/1814\nFog.\n\n2/3/1814: The pump froze over.\n")
+    assert form == "diary"
+    assert [(p.date, p.text) for p in found] == [
+        ("1813-05-03", "It rained."), ("1814", "Nothing."), ("1814-04-04", "Fog."), ("1814", "The pump froze over."),
+    ]  # fmt: skip
