@@ -301,3 +301,16 @@ def test_the_command_tells_what_it_did(story: Path, tmp_path: Path) -> None:
     assert Ingested.model_validate_json(again).kept == ("story.txt",)
     plan = subprocess.run([sys.executable, "-m", "persllm.cli", "run", "ada/recipe.yaml", "--dry-run"], capture_output=True, text=True, cwd=tmp_path, check=True)  # fmt: skip
     assert "Ada Lorn: life; 2 materials" in plan.stdout
+
+
+def test_a_table_of_unknown_columns_says_how_to_map_them(tmp_path: Path) -> None:
+    (tmp_path / "all").mkdir()
+    file = tmp_path / "all" / "sms.csv"
+    file.write_text("Who,Words,When\nBo,Is the mill yours?,3.5.2020\nAda Lorn,Every stone of it.,3.5.2020\n")
+    with pytest.raises(MaterialError, match=r"sms.csv: its columns are not known; there are Who, Words, When. Say which is which: --map"):
+        ingest(asked(file), tmp_path / "ada")
+    (tmp_path / "all" / "story.txt").write_text(STORY)
+    ingest(asked(tmp_path / "all"), tmp_path / "ada")
+    lost = json.loads((tmp_path / "ada" / "dropped.jsonl").read_text().splitlines()[0])
+    assert (lost["item"], lost["reason"]) == ("all/sms.csv", "unknown format")
+    assert "--map" in lost["detail"]

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from persllm.errors import MaterialError
 from persllm.records import Dropped, Record
-from persllm.sources import READERS, reader, recognise
+from persllm.sources import READERS, columns, reader, recognise
 from persllm.sources.archives import Archive, Member, archive
 from persllm.sources.bounded import head_of, opened
 
@@ -121,9 +121,11 @@ def look(path: Path, name: str, found: Found, asked_for: bool) -> None:
     if source:
         found.take(source)
     elif asked_for:
-        raise MaterialError(f"{path}: no reader knows this format. Convert it, or name one with --format: {known_formats()}.")
+        raise MaterialError(
+            f"{path}: {columns.way_on(path) or f'no reader knows this format. Convert it, or name one with --format: {known_formats()}.'}"
+        )
     else:
-        found.drop(name, "unknown format", path.suffix)
+        found.drop(name, "unknown format", columns.way_on(path) or path.suffix)
 
 
 def is_archive(path: Path, wanted: str) -> bool:
@@ -170,7 +172,7 @@ def look_at_member(path: Path, zipped: Archive, member: str, name: str, found: F
     elif plain.suffix.lower() == ".zip":
         found.drop(name, "an archive in an archive", "unpack it first")
     else:
-        found.drop(name, "unknown format", plain.suffix)
+        found.drop(name, "unknown format", columns.way_on(Member(zipped, member)) or plain.suffix)
 
 
 def nothing_inside(dropped: list[Dropped]) -> str:

@@ -136,6 +136,12 @@ def encoding_of_sample(sample: bytes) -> str:
     return narrow(sample)
 
 
+def text_of_head(head: bytes) -> str:
+    """The text of a file's beginning, which may end within a character; empty if it is not text."""
+    encoding = encoding_of_sample(head)
+    return head.decode(encoding, "replace").lstrip("\ufeff") if encoding else ""
+
+
 def wide(sample: bytes) -> str:
     """UTF-16 without a mark, by the places of its NUL bytes; empty if there is no such order."""
     even, odd = sample[0::2].count(0), sample[1::2].count(0)

@@ -6,6 +6,7 @@ that begins with `=` is a text: nothing is ever evaluated.
 """
 
 import csv
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,10 @@ from typing import Any
 from persllm.errors import ConfigError, MaterialError
 from persllm.passages import Passage
 from persllm.records import Dropped
-from persllm.sources.bounded import Line, lines, parse_json
+from persllm.sources.bounded import Line, head_of, lines, parse_json, text_of_head
+from persllm.sources.day_order import DayOrder, Order
 from persllm.sources.json_items import mended, taken
-from persllm.sources.timestamps import timestamp
+from persllm.sources.timestamps import FIGURES, told_in
 
 name = "columns"
 USUAL = {
@@ -31,13 +33,14 @@ USUAL = {
 """What each part is usually called, in the order of preference."""
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson")
 LONGEST_CELL = 1 << 20
+LONGEST_DATE = 80
 
 
 def recognises(path: Path, head: bytes) -> bool:
     """Whether the first line names a speaker's and a text's column."""
     if path.suffix.lower() not in SUFFIXES:
         return False
-    names = header(path.suffix.lower(), head.decode("utf-8-sig", "replace"))
+    names = header(path.suffix.lower(), text_of_head(head))
     return {"speaker", "text"} <= set(guessed(names))
 
 
@@ -100,13 +103,28 @@ class Columns:
     def read(self, path: Path) -> Iterator[Passage | Dropped]:
         """The messages in the order of the file. MaterialError naming the columns there are if the needed ones are missing."""
         mapping: dict[str, str] = {}
+        order: Order = "dmy"
+        undated, example = 0, ""
         for number, row in rows(path):
             if isinstance(row, Dropped):
                 yield row
                 continue
-            mapping = mapping or self.columns_of(path, list(row))
+            if not mapping:
+                mapping = self.columns_of(path, list(row))
+                order, doubt = day_order(path, mapping.get("date", ""))
+                if doubt:
+                    yield Dropped(
+                        item=path.name, reason="day and month look alike", detail=f"read as {order}; no date of the file tells them apart"
+                    )
             place = f"{path.name}:{number}"
-            yield taken(place, passage, row, mapping, place, path.stem)
+            found = taken(place, passage, row, mapping, place, path.stem, order)
+            if isinstance(found, Passage) and not found.date and (said := str(value_at(row, mapping.get("date", "")) or "").strip()):
+                undated, example = undated + 1, example or f"{place}, {said[:60]}"
+            yield found
+        if undated:
+            yield Dropped(
+                item=path.name, reason="date not understood", detail=f"{undated} messages stand without a date, the first at {example}"
+            )
 
     def columns_of(self, path: Path, names: list[str]) -> dict[str, str]:
         """Part -> column for a file with these columns."""
@@ -114,10 +132,37 @@ class Columns:
         lost = [column for column in self.mapping.values() if column.split(".")[0] not in names]
         if lost or not {"speaker", "text"} <= set(found):
             what = f"no column {', '.join(lost)}" if lost else "no columns for speaker and text known"
-            raise MaterialError(
-                f"{path.name}: {what}; there are {', '.join(names)[:200]}. Say which is which: --map speaker=COLUMN,text=COLUMN,date=COLUMN"
-            )
+            raise MaterialError(f"{path.name}: {what}; {choice(names)}")
         return found
+
+
+def choice(names: list[str]) -> str:
+    """What the user can do where columns are not known: the columns there are, and how to map them."""
+    shown = re.sub(r"[\x00-\x1f\x7f]", " ", ", ".join(names)[:200])
+    return f"there are {shown}. Say which is which: --map speaker=COLUMN,text=COLUMN,date=COLUMN"
+
+
+def way_on(path: Path) -> str:
+    """The same for a file that nobody recognised; empty if it has no columns."""
+    suffix = path.suffix.lower()
+    names = header(suffix, text_of_head(head_of(path))) if suffix in SUFFIXES else []
+    return f"its columns are not known; {choice(names)}" if len(names) > 1 else ""
+
+
+def day_order(path: Path, column: str) -> tuple[Order, bool]:
+    """Which of day and month stands first in the dates of a file, and whether that is in doubt. Read as far only as the first date needs it."""
+    dates = DayOrder()
+    for _, row in rows(path) if column else ():
+        said = "" if isinstance(row, Dropped) else str(value_at(row, column) or "").strip()
+        found = FIGURES.fullmatch(said) if len(said) < LONGEST_DATE else None
+        if said and not found and not dates.seen:
+            break
+        if found:
+            dates.see(int(found["a"]), int(found["b"]), int(found["year"]), found["mark"], bool(found["after"]))
+            if dates.dots:
+                break
+    order, doubt = dates.found()
+    return order, doubt and dates.seen
 
 
 def rows(path: Path) -> Iterator[tuple[int, dict[str, Any] | Dropped]]:
@@ -192,7 +237,7 @@ class Feed:
         raise StopIteration
 
 
-def passage(row: dict[str, Any], mapping: Mapping[str, str], source: str, stem: str) -> Passage | Dropped:
+def passage(row: dict[str, Any], mapping: Mapping[str, str], source: str, stem: str, order: Order) -> Passage | Dropped:
     """The message of a row, or why it is none."""
     cell = {part: value_at(row, column) for part, column in mapping.items()}
     text = str(cell["text"] if cell["text"] is not None else "").strip()
@@ -200,7 +245,7 @@ def passage(row: dict[str, Any], mapping: Mapping[str, str], source: str, stem: 
         return Dropped(item=source, reason="media")
     to = cell.get("to") or ()
     return Passage(
-        text=text, source=source, form="message", date=timestamp(cell.get("date")), speaker=str(cell["speaker"] or "").strip(),
+        text=text, source=source, form="message", date=told_in(cell.get("date"), order), speaker=str(cell["speaker"] or "").strip(),
         to=tuple(str(name) for name in to) if isinstance(to, list) else (str(to).strip(),) if to else (),
         thread=str(cell.get("thread") or stem).strip(), identity_in_thread=str(cell.get("id") or ""), reply_to=str(cell.get("reply_to") or ""),
         situation=str(cell.get("situation") or "").strip(),

@@ -11,7 +11,7 @@ from pathlib import Path
 from persllm.passages import Passage
 from persllm.records import Dropped
 from persllm.sources import chapters
-from persllm.sources.bounded import Line
+from persllm.sources.bounded import Line, head_of
 from persllm.sources.dates import date_line, shows_day_first
 from persllm.sources.letter_dates import Dating
 from persllm.sources.plain import first_lines, is_plain, own_lines_of
@@ -63,7 +63,7 @@ def recognises(path: Path, head: bytes) -> bool:
 
 def read(path: Path) -> Iterator[Passage | Dropped]:
     """The letters."""
-    found = first_lines(path, b"")
+    found = first_lines(path, head_of(path))
     return passages(own_lines_of(path), path.name, shows_day_first(found))
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from persllm.records import Dropped
-from persllm.sources.bounded import SAMPLE, Line, encoding_of_sample, head_of, lines
+from persllm.sources.bounded import Line, head_of, lines, text_of_head
 from persllm.sources.gutenberg import END, START
 
 SUFFIXES = {".txt", ".text", ".asc", ".md", ".markdown", ".fountain", ""}
@@ -18,10 +18,7 @@ def is_plain(path: Path) -> bool:
 
 def first_lines(path: Path, head: bytes, most: int = LOOKED_AT) -> list[str]:
     """Up to `most` first lines of the author; none if the file is not text."""
-    encoding = encoding_of_sample(head[:SAMPLE])
-    if not encoding:
-        return []
-    found = head.decode(encoding, "replace").splitlines()
+    found = text_of_head(head).splitlines()
     start = next((number for number, line in enumerate(found, 1) if START.search(line)), 0)
     return found[start : start + most]
 

@@ -14,6 +14,7 @@ from typing import Any
 from persllm.passages import Passage
 from persllm.records import Dropped
 from persllm.sources import columns
+from persllm.sources.bounded import text_of_head
 from persllm.sources.json_items import taken
 from persllm.sources.timestamps import timestamp
 
@@ -43,7 +44,7 @@ BRACKETED = re.compile(r"^\[[^\[\]\n]{1,12}\]$")
 
 def recognises(path: Path, head: bytes) -> bool:
     """Whether the first line has the columns of a known exporter."""
-    return path.suffix.lower() == ".csv" and layout_of(columns.header(".csv", head.decode("utf-8-sig", "replace"))) is not None
+    return path.suffix.lower() == ".csv" and layout_of(columns.header(".csv", text_of_head(head))) is not None
 
 
 def layout_of(names: list[str]) -> dict[str, tuple[str, ...]] | None:

@@ -8,7 +8,6 @@ messages and media are left out by name. Limit: the export has no replies and no
 
 import datetime
 import re
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -16,7 +15,8 @@ from typing import NamedTuple
 from persllm.errors import MaterialError
 from persllm.passages import Passage
 from persllm.records import Dropped
-from persllm.sources.bounded import lines
+from persllm.sources.bounded import lines, text_of_head
+from persllm.sources.day_order import DayOrder
 from persllm.sources.timestamps import HALF, composed, hour_of_day
 
 name = "whatsapp"
@@ -30,9 +30,11 @@ HEAD = re.compile(
     re.DOTALL,
 )
 SPEAKER = re.compile(rf"^[{MARKS}~\s\u202f]*(?P<name>[^:：\n]{{1,60}}?)[{MARKS}]*[:：] ?(?P<text>.*)$", re.DOTALL)
+QUOTES = re.compile("[\"“”„«»「」『』]")
+"""What a system line puts around a name with a colon in it: `Ben changed the subject to "Trip: Rome"` has no speaker."""
 EDITED = re.compile(rf"[{MARKS}\s]*<[^<>\n]*(?:edited|bearbeitet|editado|modifié|modificato|已编辑|編輯)[^<>\n]*>\s*$")
 MEDIA = re.compile(
-    r"^<[^<>\n]{3,60}>$|^null$|^[\w\-. ]+\.(?:jpe?g|png|gif|webp|mp4|mov|3gp|opus|ogg|m4a|mp3|aac|pdf|vcf|docx?|xlsx?|zip) \([^()\n]{3,40}\)$"
+    r"^<[^<>\n]{3,60}>$|^null$|^live location shared$|^[^:\n]{0,20}: https?://maps\.google\.com/\?q=[-\d.,]+$|^Waiting for this message\b.{0,40}$|^[\w\-. ]+\.(?:jpe?g|png|gif|webp|mp4|mov|3gp|opus|ogg|m4a|mp3|aac|pdf|vcf|docx?|xlsx?|zip) \([^()\n]{3,40}\)$"
 )
 OMITTED = re.compile(
     r"^(?:image|video|audio|sticker|GIF|document|contact card) omitted$|^(?:Bild|Video|Audio|Sticker|Dokument) weggelassen$|"
@@ -55,7 +57,7 @@ def recognises(path: Path, head: bytes) -> bool:
     """Whether two of the first lines begin with a time and a speaker."""
     if path.suffix.lower() != ".txt":
         return False
-    first = head.decode("utf-8", "replace").split("\n")[:40]
+    first = text_of_head(head).split("\n")[:40]
     return sum(bool((found := HEAD.match(line.rstrip("\r"))) and SPEAKER.match(found["rest"])) for line in first) >= 2
 
 
@@ -99,31 +101,19 @@ def messages(path: Path) -> Iterator[Raw | Dropped]:
 
 def day_order(path: Path) -> tuple[str, bool]:
     """`ymd`, `dmy` or `mdy` for the file, and whether that is in doubt. MaterialError if nothing looks like a message."""
-    above: Counter[str] = Counter()
-    backwards: Counter[str] = Counter()
-    last = {"dmy": (0, 0, 0), "mdy": (0, 0, 0)}
-    halves = slashes = False
+    dates = DayOrder()
     for raw in messages(path):
         if isinstance(raw, Dropped):
             continue
         found = raw.head
-        a, b, c = int(found["a"]), int(found["b"]), int(found["c"])
         if len(found["a"]) == 4 or found["mark"] == "年":
             return "ymd", False
         if found["mark"] == ".":
             return "dmy", False
-        above["dmy"] += a > 12
-        above["mdy"] += b > 12
-        halves, slashes = halves or bool(found["after"]), slashes or found["mark"] == "/"
-        for order, day in (("dmy", (c, b, a)), ("mdy", (c, a, b))):
-            backwards[order] += day < last[order]
-            last[order] = day
-    if last["dmy"] == (0, 0, 0):
+        dates.see(int(found["a"]), int(found["b"]), int(found["c"]), found["mark"], bool(found["after"]))
+    if not dates.seen:
         raise MaterialError(f"{path.name}: no message of a WhatsApp chat found. Export the chat as text again, without changing the file.")
-    for counts, better in ((above, max), (backwards, min)):
-        if counts["dmy"] != counts["mdy"]:
-            return better(("dmy", "mdy"), key=lambda order: counts[order]), False
-    return ("mdy" if halves and slashes else "dmy"), True
+    return dates.found()
 
 
 def moment(found: re.Match[str], order: str) -> str:
@@ -137,7 +127,7 @@ def moment(found: re.Match[str], order: str) -> str:
 def message(source: str, raw: Raw, order: str, thread: str) -> Passage | Dropped:
     """A message, or why it is none."""
     spoken = SPEAKER.match(raw.text)
-    if not spoken:
+    if not spoken or len(QUOTES.findall(spoken["name"])) % 2:
         return Dropped(item=source, reason="system line", detail=raw.text[:200])
     said = spoken["text"]
     edited = EDITED.search(said)

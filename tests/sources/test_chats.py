@@ -1,5 +1,6 @@
 """Chat exports to passages: who, to whom, when, in which thread, in answer to what; what is no message is dropped by name."""
 
+import csv
 import io
 import json
 import zipfile
@@ -286,3 +287,80 @@ def test_hostile_json_is_refused_in_bounds(text: str, tmp_path: Path) -> None:
     except MaterialError:
         return
     assert not any(isinstance(item, Item) for item in read)
+
+
+def table(path: Path, rows: list[list[str]], encoding: str = "utf-8", delimiter: str = ",") -> Path:
+    with open(path, "w", encoding=encoding, newline="") as file:
+        csv.writer(file, delimiter=delimiter).writerows(rows)
+    return path
+
+
+DATES = [
+    (["13.03.2024 20:15", "14.03.2024, 08:16:10"], ["2024-03-13T20:15:00", "2024-03-14T08:16:10"]),
+    (["3/4/2024 8:15 PM", "3/13/2024 12:20 AM"], ["2024-03-04T20:15:00", "2024-03-13T00:20:00"]),
+    (["3/4/24", "13/4/24"], ["2024-04-03", "2024-04-13"]),
+    (["2/3/2024", "3/2/2024"], ["2024-02-03", "2024-03-02"]),
+    (["2024/5/4 8:15 PM", "2024/5/4 下午8:16"], ["2024-05-04T20:15:00", "2024-05-04T20:16:00"]),
+    (["Tue, 13 Feb 2024 20:15:00 +0100", "Feb 13, 2024, 8:16 p.m."], ["2024-02-13T20:15:00", "2024-02-13T20:16:00"]),
+]
+
+
+@pytest.mark.parametrize(("written", "read"), DATES)
+def test_columns_have_the_dates_of_many_countries(written: list[str], read: list[str], tmp_path: Path) -> None:
+    file = table(tmp_path / "a.csv", [["sender", "text", "date"], ["Ben", "Is she dry?", written[0]], ["Ida", "Dry enough.", written[1]]])
+    found = list(columns.read(file))
+    assert [p.date for p in found if isinstance(p, Passage)] == read
+    assert not [d for d in found if isinstance(d, Dropped)]
+
+
+def test_dates_in_doubt_and_dates_that_are_none_are_told(tmp_path: Path) -> None:
+    file = table(
+        tmp_path / "a.csv", [["sender", "text", "date"], ["Ben", "one", "3/4/2024"], ["Ben", "two", "some day"], ["Ben", "three", ""]]
+    )
+    found = list(columns.read(file))
+    assert [p.date for p in found if isinstance(p, Passage)] == ["2024-04-03", "", ""]
+    assert [(d.reason, d.detail) for d in found if isinstance(d, Dropped)] == [
+        ("day and month look alike", "read as dmy; no date of the file tells them apart"),
+        ("date not understood", "1 messages stand without a date, the first at a.csv:3, some day"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("suffix", "encoding", "delimiter"), [("tsv", "utf-16", "\t"), ("csv", "gb18030", ","), ("csv", "utf-8-sig", ";"), ("csv", "big5", ",")]
+)
+def test_a_table_is_recognised_in_the_encodings_of_office_programs(suffix: str, encoding: str, delimiter: str, tmp_path: Path) -> None:
+    rows = [["sender" if encoding == "big5" else "发送人", "text"], ["老周", "魚買了沒有？明天幾點出發呢？"]]
+    file = table(tmp_path / f"a.{suffix}", [*rows, ["Ida", "買了兩條，夠吃三天。"]], encoding, delimiter)
+    known = recognise(file)
+    assert known is not None
+    assert known.format == "columns"
+    assert [p.text for p in columns.read(file) if isinstance(p, Passage)] == ["魚買了沒有？明天幾點出發呢？", "買了兩條，夠吃三天。"]
+
+
+def test_the_other_exports_are_recognised_in_other_encodings_too(tmp_path: Path) -> None:
+    file = table(
+        tmp_path / "a.csv",
+        [["消息ID", "时间", "发送人", "类型", "内容"], ["1", "2024-02-01 10:00:00", "老周", "文本", "鱼买了没有？"]],
+        "gb18030",
+    )
+    known = recognise(file)
+    assert known is not None
+    assert known.format == "wechat"
+    chat = tmp_path / "chat.txt"
+    chat.write_text("03.05.20, 12:01 - Ben: Is she dry?\n03.05.20, 12:02 - Ida: Dry enough.\n", encoding="utf-16")
+    known = recognise(chat)
+    assert known is not None
+    assert known.format == "whatsapp"
+
+
+def test_lines_of_the_app_itself_are_nobodys_words(tmp_path: Path) -> None:
+    """A title with a colon makes no speaker of the line that tells of it; places and what never came are no words."""
+    file = tmp_path / "WhatsApp Chat with Ben.txt"
+    file.write_text(
+        '1/2/23, 10:01 AM - Ben: One?\n1/2/23, 10:06 AM - Ben changed the subject from "A" to "B: C"\n1/2/23, 10:07 AM - Ben hat die Gruppe „Boot: Rom“ erstellt\n'
+        "1/2/23, 10:08 AM - Ida: live location shared\n1/13/23, 10:09 AM - Ben: location: https://maps.google.com/?q=54.3,-10.1\n"
+        '1/13/23, 10:10 AM - Ben: Waiting for this message\n1/13/23, 10:11 AM - Ben "Benny" Oduya: Two: three.\n'
+    )
+    found = list(whatsapp.read(file))
+    assert [(p.speaker, p.text) for p in found if isinstance(p, Passage)] == [("Ben", "One?"), ('Ben "Benny" Oduya', "Two: three.")]
+    assert [d.reason for d in found if isinstance(d, Dropped)] == ["system line", "system line", "media", "media", "media"]
