@@ -32,6 +32,18 @@ BLOCKS = {
 }
 HEADINGS = {"h1", "h2", "h3", "h4", "h5", "h6"}
 SKIPPED = {"script", "style", "head", "nav", "svg", "math", "template", "noscript", "sup", "audio", "video", "object", "aside", "rt", "rp"}
+CLOSED_BY = {
+    "p": BLOCKS | HEADINGS,
+    "li": {"li"},
+    "dt": {"dt", "dd"},
+    "dd": {"dt", "dd"},
+    "td": {"td", "th", "tr"},
+    "th": {"td", "th", "tr"},
+    "tr": {"tr"},
+}
+"""Elements whose end old pages leave out -> what begins where they end."""
+BOUNDS = (BLOCKS | HEADINGS) - CLOSED_BY.keys()
+"""Elements out of which nothing that begins inside ends anything."""
 VOID = {"br", "img", "hr", "meta", "link", "input", "col", "area", "base", "embed", "source", "track", "wbr"}
 BOILERPLATE = (
     "pg-boilerplate",
@@ -80,6 +92,7 @@ class Page(HTMLParser):
             if tag == "hr":
                 self.flush()
             return
+        self.end_before(tag)
         self.open.append(tag)
         if len(self.open) > DEEPEST:
             raise MaterialError(f"{self.name}: HTML nested deeper than {DEEPEST} levels. Not read any further.")
@@ -92,6 +105,14 @@ class Page(HTMLParser):
         elif tag in BLOCKS or tag in HEADINGS:
             self.flush()
             self.level = int(tag[1]) if tag in HEADINGS else 0
+
+    def end_before(self, tag: str) -> None:
+        """End the elements that a page has left open and that another one ends by its beginning."""
+        place = len(self.open) - 1
+        while place >= 0 and self.open[place] not in BOUNDS:
+            if tag in CLOSED_BY.get(self.open[place], ()):
+                self.handle_endtag(self.open[place])
+            place -= 1
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """An empty element."""

@@ -30,7 +30,7 @@ HEAD = re.compile(
     re.DOTALL,
 )
 SPEAKER = re.compile(rf"^[{MARKS}~\s\u202f]*(?P<name>[^:：\n]{{1,60}}?)[{MARKS}]*[:：] ?(?P<text>.*)$", re.DOTALL)
-QUOTES = re.compile("[\"“”„«»「」『』]")
+QUOTES = re.compile('["“”„«»「」『』]')
 """What a system line puts around a name with a colon in it: `Ben changed the subject to "Trip: Rome"` has no speaker."""
 EDITED = re.compile(rf"[{MARKS}\s]*<[^<>\n]*(?:edited|bearbeitet|editado|modifié|modificato|已编辑|編輯)[^<>\n]*>\s*$")
 MEDIA = re.compile(

@@ -11,6 +11,7 @@ from persllm.errors import MaterialError
 from persllm.passages import Passage
 from persllm.records import Dropped
 from persllm.sources import read_path, recognise
+from persllm.sources.blocks import blocks
 
 
 def shown(path: Path, name: str = "") -> list[tuple[str, str, str]]:
@@ -281,3 +282,17 @@ def test_markdown_as_people_write_it(tmp_path: Path) -> None:
         "She was born in 1961. Then it rained, and it was 3) or - she said - 4 o'clock.", "oil the lamp", "ask Bo", "year, boat", "1979, Grey",
         "See the pier and Bo.", "By her watch.",
     ]  # fmt: skip
+
+
+def test_an_old_page_that_ends_no_paragraph_is_read(tmp_path: Path) -> None:
+    """Paragraphs, items and cells that nothing ends are beside each other, not within."""
+    page = "".join(f"<p>Ada walked {n} miles to the <i>mill</i> that day." for n in range(300))
+    lists = "<ul>" + "".join(f"<li>Item {n} of <b>the list" for n in range(300)) + "</ul>"
+    cells = "<table>" + "".join(f"<tr><td>Row {n}<td>cell" for n in range(300)) + "</table>"
+    found = [block.text for block in blocks(f"<html><body><h1>T</h1>{page}{lists}{cells}<div class=copyright><p>no<p>no</div><p>End.", "a")]
+    assert [*found[:2], found[301], *found[600:603], found[-1]] == [
+        "T", "Ada walked 0 miles to the mill that day.", "Item 0 of the list", "Item 299 of the list", "Row 0", "cell", "End.",
+    ]  # fmt: skip
+    assert "no" not in found
+    (tmp_path / "a.html").write_text(f"<html><body><h1>T</h1>{page}")
+    assert len(shown(tmp_path / "a.html")) == 300
