@@ -86,8 +86,8 @@ bench-ingestion: install ## MB/s and memory of every reader
 	$(BIN)/python benchmarks/ingestion.py
 
 .PHONY: fuzz
-fuzz: install ## damaged files for every reader, thousands instead of a dozen, and a line of two gigabytes
-	PERSLLM_FUZZ=2000 $(BIN)/python -m pytest -q tests/sources/test_fuzz.py
+fuzz: install ## damaged files for every reader and damaged archives, thousands instead of a dozen, and a line of two gigabytes
+	PERSLLM_FUZZ=2000 $(BIN)/python -m pytest -q tests/sources/test_fuzz.py tests/sources/test_archives_fuzzed.py
 
 # NOVELS is the folder with pdnc/, litbank/ and chinese/; JOURNEY the Chinese novel that was labelled by hand.
 NOVELS ?= ../shared/data/novels

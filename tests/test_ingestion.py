@@ -314,3 +314,22 @@ def test_a_table_of_unknown_columns_says_how_to_map_them(tmp_path: Path) -> None
     lost = json.loads((tmp_path / "ada" / "dropped.jsonl").read_text().splitlines()[0])
     assert (lost["item"], lost["reason"]) == ("all/sms.csv", "unknown format")
     assert "--map" in lost["detail"]
+
+
+def test_file_names_that_are_no_text_and_names_that_steer_a_terminal(tmp_path: Path) -> None:
+    """Names of old disks are not UTF-8: they used to end in a traceback."""
+    (tmp_path / "all").mkdir()
+    talk = "Ada Lorn: Who goes there?\nBo: Only I.\nAda Lorn: Come in.\nBo: No.\n"
+    for number, name in enumerate((b"caf\xe9.txt", b"x\x1b[2J\ny.txt", "t\u202etxt.txt".encode())):
+        with open(os.fsencode(tmp_path / "all") + b"/" + name, "w") as file:
+            file.write(talk + f"Ada Lorn: {number}.\n")
+    made = ingest(asked(tmp_path / "all"), tmp_path / "ada")
+    assert sorted(source.name for source in made.sources) == ["all/caf\ufffd.txt", "all/t\ufffdtxt.txt", "all/x\ufffd[2J\ufffdy.txt"]
+    assert {m.origin.partition(":")[0] for m in read_folder(tmp_path / "ada").materials} == {source.name for source in made.sources}
+
+
+def test_a_list_of_words_is_no_prose(tmp_path: Path) -> None:
+    """Prose is held in memory whole, each paragraph at many times its length."""
+    (tmp_path / "a.txt").write_text("Ada Lorn wept.\n\n" + "a\n\n" * 200_000)
+    with pytest.raises(MaterialError, match=r"a.txt: 200001 paragraphs with 1 characters each: a list, no prose"):
+        ingest(asked(tmp_path / "a.txt"), tmp_path / "ada")

@@ -220,3 +220,18 @@ def test_a_member_is_a_path_for_every_reader(tmp_path: Path) -> None:
             )
             assert inside == outside
             assert len(inside) >= 2
+
+
+def test_an_archive_of_many_files_is_opened_once_and_not_for_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its list of files is read anew whenever it is opened: with thousands of letters that took hours."""
+    path = packed(tmp_path / "a.zip", {f"{n}.txt": f"Ada Lorn came back in winter {n} and found the mill burnt down." for n in range(200)})
+    opened: list[Path] = []
+
+    def counted(place: Path, *more):
+        opened.append(place)
+        return archive(place, *more)
+
+    monkeypatch.setattr(sys.modules["persllm.ingestion.collect"], "archive", counted)
+    made = ingest(asked(path), tmp_path / "ada")
+    assert sum(source.materials for source in made.sources) == 200
+    assert len(opened) == 2

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from persllm.errors import MaterialError
 from persllm.ingestion.annotator import NOT_ASKED, Annotator, AnnotatorSettings
-from persllm.ingestion.collect import Collected, collect
+from persllm.ingestion.collect import Collected, Opener, collect
 from persllm.ingestion.folder import Folder, taken, unfinished
 from persllm.ingestion.people import Person
 from persllm.ingestion.piece import Piece
@@ -26,12 +26,16 @@ from persllm.ingestion.stages import Stages, stages_for
 from persllm.passages import Passage
 from persllm.records import Dropped
 from persllm.sources import columns, read_path
+from persllm.sources.archives import written
 from persllm.store import Progress, silent
 
 __all__ = ["Annotator", "AnnotatorSettings", "Ingested", "Request", "ingest", "request_of"]
 
 MOST_NAMED = 8
 """Speakers named where nobody is the person."""
+
+MOST_SHORT, SHORT = 200_000, 20
+"""Paragraphs of a source, and the characters that each has on average, beyond and below which it is a list and no prose."""
 
 
 def ingest(
@@ -83,18 +87,19 @@ def read_all(
     """Lay the pieces of all sources aside in their order; returns what was seen on the way."""
     read = Reading()
     done, total = 0, sum(source.size for source in sources)
-    for source in sources:
-        progress(done, total)
-        unasked = annotator.unasked if annotator else 0
-        passages = watched(source, read, person, request, partial(within, progress, done, source.size, total))
-        for found in pieces_of(passages, person, source, request, annotator):
-            if isinstance(found, Dropped):
-                read.dropped.append(found)
-            else:
-                pieces.lay(found)
-        if annotator and annotator.unasked > unasked:
-            read.dropped.append(Dropped(item=source.name, reason=NOT_ASKED, detail=f"{annotator.unasked - unasked} calls"))
-        done += source.size
+    with contextlib.closing(Opener()) as opener:
+        for source in sources:
+            progress(done, total)
+            unasked = annotator.unasked if annotator else 0
+            passages = watched(readable(source, opener, request), source, read, person, partial(within, progress, done, source.size, total))
+            for found in pieces_of(passages, person, source, request, annotator):
+                if isinstance(found, Dropped):
+                    read.dropped.append(found)
+                else:
+                    pieces.lay(found)
+            if annotator and annotator.unasked > unasked:
+                read.dropped.append(Dropped(item=source.name, reason=NOT_ASKED, detail=f"{annotator.unasked - unasked} calls"))
+            done += source.size
     progress(done, total)
     return read
 
@@ -104,12 +109,14 @@ def within(progress: Progress, before: int, size: int, total: int, done: int) ->
     progress(before + min(done, size), total)
 
 
-def watched(source: Collected, read: Reading, person: Person, request: Request, progress: Callable[[int], None]) -> Iterator[Passage]:
+def watched(
+    passages: Iterable[Passage | Dropped], source: Collected, read: Reading, person: Person, progress: Callable[[int], None]
+) -> Iterator[Passage]:
     """The passages of a source, their places relative to what the user named; what is dropped is kept apart."""
     size = 0
-    for found in readable(source, request):
+    for found in passages:
         if isinstance(found, Dropped):
-            read.dropped.append(found.model_copy(update={"item": source.named(found.item)}))
+            read.dropped.append(found.model_copy(update={"item": source.named(found.item), "detail": written(found.detail)}))
             continue
         size += len(found.text.encode())
         progress(size)
@@ -118,21 +125,32 @@ def watched(source: Collected, read: Reading, person: Person, request: Request, 
         if found.heading:
             read.chapters.setdefault(found.heading)
         person.see(found)
-        yield found.model_copy(update={"source": source.named(found.source)})
+        yield found.model_copy(update={"source": source.named(found.source), "thread": written(found.thread)})
 
 
-def readable(source: Collected, request: Request) -> Iterator[Passage | Dropped]:
+def readable(source: Collected, opener: Opener, request: Request) -> Iterator[Passage | Dropped]:
     """What the reader of a source yields; a file in a folder that cannot be read any further is dropped there."""
     try:
-        with source.opened() as path:
-            if request.columns:
-                yield from columns.Columns(columns.read_mapping(request.columns)).read(path)
-            else:
-                yield from read_path(path, source.format)
+        path = opener.open(source)
+        mapped = columns.Columns(columns.read_mapping(request.columns)) if request.columns else None
+        yield from no_list(mapped.read(path) if mapped else read_path(path, source.format), source.name)
     except MaterialError as error:
         if source.asked_for:
             raise
         yield Dropped(item=source.own_name, reason="cannot be read", detail=str(error))
+
+
+def no_list(passages: Iterable[Passage | Dropped], name: str) -> Iterator[Passage | Dropped]:
+    """The same passages; MaterialError where they are a list of words and no prose, which is held in memory whole."""
+    count = length = 0
+    for found in passages:
+        if isinstance(found, Passage) and found.form == "prose":
+            count, length = count + 1, length + len(found.text)
+            if count > MOST_SHORT and length < SHORT * count:
+                raise MaterialError(
+                    f"{name}: {count} paragraphs with {length // count} characters each: a list, no prose. Not read any further."
+                )
+        yield found
 
 
 def placed(pieces: Iterable[Piece], stages: Stages) -> Iterator[Piece]:
@@ -143,7 +161,7 @@ def placed(pieces: Iterable[Piece], stages: Stages) -> Iterator[Piece]:
 def nothing_found(person: Person, sources: Sequence[Collected], read: Reading) -> str:
     """The error for sources in which the person does not occur."""
     files = ", ".join(source.name for source in sources[:3])
-    broken = next((lost.detail for lost in read.dropped if lost.reason == "cannot be read"), "")
+    broken = next((lost.detail for lost in read.dropped if lost.reason in ("cannot be read", "unreadable chapter")), "")
     if broken and not read.speakers:
         return f"{files}: nothing of {person.name} found, and not all could be read: {broken}"
     if not read.speakers:

@@ -1,15 +1,16 @@
 """From what the user names to files with a format: folders and ZIP archives are walked, links out are not followed."""
 
+import os
 import re
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
+from contextlib import ExitStack
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
 
 from persllm.errors import MaterialError
 from persllm.records import Dropped, Record
 from persllm.sources import READERS, columns, reader, recognise
-from persllm.sources.archives import Archive, Member, archive
+from persllm.sources.archives import Archive, Member, archive, written
 from persllm.sources.bounded import head_of, opened
 
 MOST_FILES = 20_000
@@ -45,20 +46,36 @@ class Collected(Record):
     @property
     def own_name(self) -> str:
         """The last part of its name, with which its reader begins every place."""
-        return PurePosixPath(self.member).name if self.member else self.path.name
+        return PurePosixPath(written(self.member)).name if self.member else self.path.name
 
     def named(self, place: str) -> str:
         """A place that begins with the source's own name, beginning with the name that the user knows."""
         return self.name + place.removeprefix(self.own_name)
 
-    @contextmanager
-    def opened(self) -> Iterator[Path | Member]:
-        """What its reader takes for a path."""
-        if not self.member:
-            yield self.path
-            return
-        with archive(self.path, is_media) as zipped:
-            yield Member(zipped, self.member)
+
+class Opener:
+    """Opens sources one after the other. An archive stays open while its files are read: its list may hold thousands."""
+
+    def __init__(self) -> None:
+        self.path: Path | None = None
+        self.zipped: Archive
+        self.held = ExitStack()
+
+    def open(self, source: Collected) -> Path | Member:
+        """What the reader of a source takes for a path; MaterialError if its archive has become unusable."""
+        if not source.member:
+            return source.path
+        if self.path != source.path:
+            self.close()
+            self.zipped = self.held.enter_context(archive(source.path, is_media))
+            self.path = source.path
+        self.zipped.taken = 0
+        return Member(self.zipped, source.member)
+
+    def close(self) -> None:
+        """Let go of the archive."""
+        self.path = None
+        self.held.close()
 
 
 class Found:
@@ -69,23 +86,24 @@ class Found:
         """Name of the reader for all; empty: each is recognised."""
         self.sources: dict[str, Collected] = {}
         """SHA-256 -> source: each content once."""
+        self.names: set[str] = set()
         self.dropped: list[Dropped] = []
 
     def drop(self, item: str, reason: str, detail: str = "") -> None:
         """Note what is left out."""
-        self.dropped.append(Dropped(item=item, reason=reason, detail=detail))
+        self.dropped.append(Dropped(item=written(item), reason=reason, detail=written(detail)))
 
     def take(self, source: Collected) -> None:
         """Note a source; one whose name another has already gets that of its folder before it."""
         if source.sha256 in self.sources:
             self.drop(source.name, TWICE, self.sources[source.sha256].name)
             return
-        names = {known.name for known in self.sources.values()}
-        if source.name in names:
+        if source.name in self.names:
             source = source.model_copy(update={"name": f"{source.path.resolve().parent.name}/{source.name}"})
-        if source.name in names:
+        if source.name in self.names:
             raise MaterialError(f"{source.path}: another source is called {source.name} too. Rename one of them.")
         self.sources[source.sha256] = source
+        self.names.add(source.name)
 
 
 def collect(paths: Iterable[Path], wanted: str) -> tuple[list[Collected], list[Dropped]]:
@@ -144,6 +162,8 @@ def look_inside(path: Path, name: str, found: Found, asked_for: bool) -> None:
     with archive(path, is_media) as zipped:
         if any(info.flag_bits & 0x1 for info in zipped.members.values()):
             zipped.refuse("locked with a password")
+        for member in zipped.twice:
+            inside.drop(f"{name}/{member}", "another file of the same name in the archive", "only the last of them is read")
         for member in sorted(zipped.passed_over):
             inside.drop(f"{name}/{member}", "media file", PurePosixPath(member).suffix)
         for member in sorted(zipped.members):
@@ -233,11 +253,11 @@ def source_of(path: Path | Member, name: str, wanted: str, asked_for: bool) -> C
     digest, size = sha256(), 0
     for file in files:
         if file != path:
-            digest.update(str(file.relative_to(path)).encode() + b"\0")
+            digest.update(os.fsencode(file.relative_to(path)) + b"\0")
         with opened(file) as handle:
             while piece := handle.read(CHUNK):
                 digest.update(piece)
                 size += len(piece)
     return Collected(
-        path=Path(str(path)), name=name, format=format_, reason=reason, sha256=digest.hexdigest(), size=size, asked_for=asked_for
+        path=Path(str(path)), name=written(name), format=format_, reason=reason, sha256=digest.hexdigest(), size=size, asked_for=asked_for
     )

@@ -6,9 +6,12 @@ of it is counted. What is inside is read by the readers of its own format, which
 
 import io
 import os
+import re
 import stat
+import struct
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -20,6 +23,8 @@ from persllm.sources.bounded import LARGEST_WHOLE, seekable
 MOST_MEMBERS = 10_000
 LARGEST_ARCHIVE = 1 << 30
 """Bytes of all members after unpacking."""
+LARGEST_DIRECTORY = 4 << 20
+"""Bytes of the list of members, which the standard library holds in memory at once, about ten times as large."""
 STEEPEST = 200
 """Times that a member may grow; text shrinks to about a third."""
 SMALL = 1 << 20
@@ -36,6 +41,8 @@ class Archive:
         """Bytes that came out so far."""
         every = [info for info in file.infolist() if not info.is_dir()]
         self.members = {info.filename: info for info in every if not passed_over(info.filename)}
+        self.twice = sorted({name for name, count in Counter(info.filename for info in every).items() if count > 1})
+        """Names of which only the last member can be read."""
         self.passed_over = [info.filename for info in every if passed_over(info.filename)]
         self.check()
 
@@ -70,6 +77,23 @@ class Archive:
         if info.flag_bits & 0x1:
             raise MaterialError(f"{self.name}: locked with a password. Unlock it first.")
         return io.BufferedReader(Unpacked(self, info, most), CHUNK)
+
+
+class Guarded:
+    """A file in which nothing larger than the list of members can be asked for at once, whatever an archive declares."""
+
+    def __init__(self, file: IO[bytes], name: str):
+        self.file, self.name = file, name
+        self.seek, self.tell, self.seekable, self.close = file.seek, file.tell, file.seekable, file.close
+
+    def read(self, size: int = -1) -> bytes:
+        """The next bytes; MaterialError if there may be too many."""
+        found = self.file.read(size if 0 <= size <= LARGEST_DIRECTORY else LARGEST_DIRECTORY + 1)
+        if max(size, len(found)) > LARGEST_DIRECTORY:
+            raise MaterialError(
+                f"{self.name}: the list of its files takes more than {LARGEST_DIRECTORY >> 20} MiB. Nothing of it was read."
+            )
+        return found
 
 
 DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError)
@@ -117,18 +141,27 @@ class Unpacked(io.RawIOBase):
         super().close()
 
 
+UNSHOWN = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028-\\u202e\\u2066-\\u2069\\ud800-\\udfff]")
+"""What is no character of a name: it steers a terminal, turns the order of the letters, or cannot be written as UTF-8."""
+
+
+def written(name: str) -> str:
+    """The name of a stranger's file as it can be written and shown."""
+    return UNSHOWN.sub("\ufffd", name)
+
+
 class Member:
     """A file inside an archive, with what readers ask of a path: its names, what it is, its bytes."""
 
     def __init__(self, owner: Archive, member: str):
-        plain = PurePosixPath(PurePosixPath(owner.name).stem, member)
+        plain = PurePosixPath(PurePosixPath(owner.name).stem, written(member))
         self.owner, self.member = owner, member
         self.name, self.stem, self.suffix = plain.name, plain.stem, plain.suffix
         self.parent = plain.parent
         """The folder inside; at the top, the archive's name without its ending."""
 
     def __str__(self) -> str:
-        return f"{self.owner.name}/{self.member}"
+        return f"{self.owner.name}/{written(self.member)}"
 
     def is_dir(self) -> bool:
         """No."""
@@ -158,8 +191,8 @@ def archive(path: Path, passed_over: Callable[[str], bool] = lambda member: Fals
     """A ZIP archive, checked; MaterialError if it is none."""
     with seekable(path) as raw:
         try:
-            file = zipfile.ZipFile(raw)
-        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, EOFError) as error:
+            file = zipfile.ZipFile(Guarded(raw, path.name))  # type: ignore[arg-type]
+        except (*DAMAGE, struct.error) as error:
             raise MaterialError(f"{path.name}: not a ZIP archive, or damaged ({error}).") from error
         with file:
             yield Archive(file, path.name, passed_over)

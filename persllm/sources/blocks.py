@@ -60,6 +60,9 @@ BOILERPLATE = (
     "colophon",
 )
 
+MOST_MARKS = 1_000_000
+"""Beginnings and ends of elements on a page, each of which takes memory; a page of 16 MiB has about half as many."""
+
 
 class Block(NamedTuple):
     """A paragraph or a heading."""
@@ -149,6 +152,8 @@ class Page(HTMLParser):
 
 def blocks(text: str, name: str) -> Iterator[Block]:
     """The blocks of a page in order, a NUL as the mark of what is unreadable; MaterialError if it is nested too deep."""
+    if text.count("<") > MOST_MARKS:
+        raise MaterialError(f"{name}: a page of more than {MOST_MARKS} elements. Split it.")
     page = Page(name)
     page.feed(text.replace("\0", UNREADABLE))
     page.close()

@@ -2,17 +2,24 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 from persllm.errors import MaterialError
 from persllm.passages import Passage
 from persllm.records import Dropped
-from persllm.sources.archives import archive
+from persllm.sources.archives import Archive, archive
 from persllm.sources.bounded import LARGEST_WHOLE, LONGEST_LINE, Line, seekable
 from persllm.sources.forms import FORMS
 
 name = "docx"
 DOCUMENT = "word/document.xml"
 LOOKED_AT = 400
+LARGEST = 256 << 20
+"""Bytes of a document after unpacking, its pictures among them."""
+MOST_MARKS = 2_000_000
+"""Elements and attributes of a document, roughly; each takes some hundred bytes of memory."""
+BEFORE_XML = b"\xef\xbb\xbf\xff\xfe\0 \t\r\n"
+CHUNK = 1 << 16
 
 
 def recognises(path: Path, head: bytes) -> bool:
@@ -59,10 +66,7 @@ def paragraphs(path: Path) -> Iterator[tuple[int, int, str]]:
     except ImportError as error:
         raise MaterialError(f"{path.name}: reading DOCX needs: pip install 'persllm[ingest]'") from error
     with archive(path) as checked:
-        checked.read(DOCUMENT, LARGEST_WHOLE)
-        for member, info in checked.members.items():
-            if member.endswith((".xml", ".rels")) and info.file_size > LARGEST_WHOLE:
-                checked.refuse(f"{member} is too large")
+        check(checked)
     try:
         with seekable(path) as file:
             document = docx.Document(file)
@@ -75,6 +79,31 @@ def paragraphs(path: Path) -> Iterator[tuple[int, int, str]]:
         if text.strip():
             style = element.find("{*}pPr/{*}pStyle")
             yield number, levels.get(next(iter(style.attrib.values()), "") if style is not None else "", 0), text.strip()
+
+
+def check(document: Archive) -> None:
+    """MaterialError if a document would take too much memory: python-docx holds all of it, and an element of XML takes many times its length."""
+    if sum(info.file_size for info in document.members.values()) > LARGEST:
+        document.refuse(f"unpacks to more than {LARGEST >> 20} MiB")
+    document.read(DOCUMENT)
+    marks = 0
+    for member in document.members:
+        with document.stream(member, LARGEST_WHOLE if member.endswith((".xml", ".rels")) else LARGEST) as part:
+            marks += marks_of(part)
+        if marks > MOST_MARKS:
+            document.refuse(f"holds more than {MOST_MARKS} elements and attributes")
+
+
+def marks_of(part: IO[bytes]) -> int:
+    """Elements and attributes in a part of a document, roughly; none in a picture."""
+    piece, marks = part.read(CHUNK), 0
+    begun = piece.lstrip(BEFORE_XML)
+    if begun and not begun.startswith(b"<"):
+        return 0
+    while piece:
+        marks += piece.count(b"<") + piece.count(b"=")
+        piece = part.read(CHUNK)
+    return marks
 
 
 def text_of(paragraph) -> Iterator[str]:

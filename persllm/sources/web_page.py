@@ -15,6 +15,8 @@ SUFFIXES = {".html", ".htm", ".xhtml"}
 LARGEST = 32 << 20
 ENOUGH = 0.25
 """Share of the page's words that the article must hold; else the page is all article and is taken whole."""
+MOST_SOUGHT = 200_000
+"""Beginnings and ends of elements beyond which a page is a book and is taken whole: to find its article would take minutes."""
 WINDOW = 20_000
 """Characters of the article in which the next block is looked for."""
 
@@ -54,6 +56,8 @@ def article(text: str, file: str) -> list[Block]:
     except ImportError as error:
         raise MaterialError(f"{file}: reading HTML needs: pip install 'persllm[ingest]'") from error
     every = list(blocks(text, file))
+    if text.count("<") > MOST_SOUGHT:
+        return every
     try:
         extracted = trafilatura.extract(text, favor_recall=True, include_comments=False, include_tables=True, output_format="txt")
     except Exception:  # trafilatura passes on what lxml and its own rules raise; the page is then taken whole
