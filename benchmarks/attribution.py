@@ -249,7 +249,9 @@ def main() -> None:
     if not options.apart_only:
         parts.append(("Build novels (seen: not a test), spans given", [measure(options.novels / "pdnc" / name) for name in BUILD]))
     if options.apart:
-        others = [folder for folder in sorted(options.apart.iterdir()) if folder.name not in BUILD and (folder / "quotation_info.csv").is_file()]
+        others = [
+            folder for folder in sorted(options.apart.iterdir()) if folder.name not in BUILD and (folder / "quotation_info.csv").is_file()
+        ]
         parts.append(("Novels apart, spans found", [measure_apart(folder) for folder in others]))
     for title, novels in parts:
         table(title, novels)
@@ -265,7 +267,13 @@ def main() -> None:
         print(f"\nLitBank, {len({one.book for one in outside})} other novels, quotations by somebody with a name: {len(outside)}")
         print(f"coverage {len(said) / len(outside):.1%}, precision {share(sum(one.right for one in said), len(said))}")
         print(f"accuracy {share(sum(one.right for one in outside), len(outside))}")
-        result["litbank"] = {"n": len(outside), "coverage": len(said) / len(outside), "precision": sum(o.right for o in said) / len(said)}
+        print(f"precision with the narrator's I taken for its name {share(sum(one.right_as_narrator for one in said), len(said))}")
+        result["litbank"] = {
+            "n": len(outside),
+            "coverage": len(said) / len(outside),
+            "precision": sum(o.right for o in said) / len(said),
+            "as_narrator": sum(o.right_as_narrator for o in said) / len(said),
+        }
     if options.json:
         options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 

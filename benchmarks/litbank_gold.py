@@ -2,14 +2,18 @@
 
 The annotated text is cut into tokens and has lost its paragraphs, so each quotation is looked up in the complete novel by
 its letters. The annotation names a speaker by a label of words; a speaker is right if a name of the character shares a
-word with it that is no title. Only speakers whose label holds a name are counted: `a_girl` cannot be compared.
+word with it that is no title. Only speakers whose label holds a name are counted: `a_girl` cannot be compared. A narrator is
+annotated by name and answered as `I`: that is wrong in `right`, and in `right_as_narrator` right if it is the label for
+which `I` stands most often in the book.
 """
 
 import re
+from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.novels_gold import paragraphs_of
+from persllm.novels.book import Attribution
 from persllm.novels.quotations import find_pieces
 from persllm.novels.rules import Reading
 from persllm.novels.words import english
@@ -25,6 +29,8 @@ class Outside(NamedTuple):
     book: str
     answered: bool
     right: bool
+    right_as_narrator: bool
+    """The same with `I` taken for the narrator's annotated name."""
 
 
 def letters(text: str) -> str:
@@ -52,7 +58,7 @@ def book_outcomes(file: Path, original: Path, stem: str) -> list[Outside]:
     reading = Reading(paragraphs, pieces)
     known = {letters(paragraphs[p.paragraph][p.start : p.end])[:KEY]: p.quotation for p in reversed(pieces)}
     names = {one.name: words_of(" ".join(one.aliases)) for one in reading.characters}
-    found = []
+    compared: list[tuple[str, Attribution | None]] = []
     for row in rows:
         if row[0] != "QUOTE" or row[1] not in speakers:
             continue
@@ -61,9 +67,14 @@ def book_outcomes(file: Path, original: Path, stem: str) -> list[Outside]:
         said = next((known[k] for k in known if k and len(key) >= 6 and (k == key or (len(k) >= 6 and key.startswith(k)))), None)
         if not any(word[0].isupper() and word.lower() not in english().titles and word.lower() not in SMALL for word in label.split()):
             continue
-        answer = reading.answers.get(said) if said is not None else None
+        compared.append((label, reading.answers.get(said) if said is not None else None))
+    by_narrator = Counter(label for label, answer in compared if answer and answer.best == "I")
+    narrator = next((label for label, _ in by_narrator.most_common(1)), "")
+    found = []
+    for label, answer in compared:
         right = bool(answer and answer.best and names[answer.best] & words_of(label))
-        found.append(Outside(stem, bool(answer and answer.speaker), right))
+        told = bool(answer and answer.best == "I" and label == narrator)
+        found.append(Outside(stem, bool(answer and answer.speaker), right, right or told))
     return found
 
 
