@@ -89,12 +89,13 @@ bench-ingestion: install ## MB/s and memory of every reader
 fuzz: install ## damaged files for every reader and damaged archives, thousands instead of a dozen, and a line of two gigabytes
 	PERSLLM_FUZZ=2000 $(BIN)/python -m pytest -q tests/sources/test_fuzz.py tests/sources/test_archives_fuzzed.py
 
-# NOVELS is the folder with pdnc/, litbank/ and chinese/; JOURNEY the Chinese novel that was labelled by hand.
+# NOVELS is the folder with pdnc/, litbank/ and chinese/; APART one with other novels of the first corpus, to test on (its own
+# data folder, for example); JOURNEY the Chinese novel that was labelled by hand.
 NOVELS ?= ../shared/data/novels
 JOURNEY ?= $(firstword $(wildcard $(NOVELS)/chinese/*.txt))
 .PHONY: bench-attribution
 bench-attribution: install ## who said it: a table by novel with intervals and baselines
-	$(BIN)/python benchmarks/attribution.py $(NOVELS)
+	$(BIN)/python benchmarks/attribution.py $(NOVELS) $(if $(APART),--apart $(APART))
 	$(BIN)/python benchmarks/chinese_attribution.py $(JOURNEY)
 
 .PHONY: walkthrough
