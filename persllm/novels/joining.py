@@ -122,7 +122,8 @@ class Joiner:
 
     def apart(self, person: Person, parsed: Parsed, share: float = APART) -> bool:
         """Whether the narration uses a form beside the person's names as that of somebody else."""
-        others = [form for form in {*person.forms, *person.givens} if not set(form.split()) & set(parsed.rest)]
+        titled = {p.form.text for p in self.parsed if p.titles and len(p.rest) == 1 and p.rest[0] in person.givens}
+        others = [form for form in {*person.forms, *person.givens, *titled} if not set(form.split()) & set(parsed.rest)]
         both = sum(
             self.usage.together.get(pair, 0) for form in others for pair in [(min(form, parsed.form.text), max(form, parsed.form.text))]
         )
@@ -218,7 +219,7 @@ class Joiner:
         givens = [p for p in self.persons if name in p.givens and fits(p, gender) and not self.lady_and_miss(p, parsed)]
         surnames = [p for p in self.persons if name in p.surnames and p.gender != "f" and not parsed.titles]
         women = [p for p in self.persons if name in p.surnames and not parsed.titles and p.gender == "f"]
-        if women and sum(p.count for p in women) > RARE_MAN * sum(p.count for p in surnames):
+        if women and (gender == "f" or (gender == "x" and sum(p.count for p in women) > RARE_MAN * sum(p.count for p in surnames))):
             surnames = women
         short = [p for p in self.persons if any(self.same_given(name, other) for other in p.givens) and fits(p, gender)]
         if not short and not parsed.titles and len(name) >= SHORTEST_PREFIX:
