@@ -4,6 +4,7 @@ Full names come first, then names with titles, then single ones; each goes to th
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence, Set
 
 from persllm.novels.book import Gender
@@ -30,6 +31,8 @@ SHORTEST_PREFIX = 3
 """A name of so many letters with which one given name of the book begins is short for it: Gil, Gilbert."""
 FAR_MORE = 3
 """So many times more often one must be named than the next of a rank, to be meant by the rank alone: the Colonel."""
+MOST_TOLD = 0.5
+"""Share of the places of `Mr. X` in the narration up to which it is how others call the one of the family who is named most."""
 RARE_SPELLING = 2
 """A name with a title so rare may be another one misspelt: Mr. Browlow, Mr. Brownlow."""
 SHORTEST_MISSPELT = 6
@@ -60,7 +63,11 @@ class Joiner:
         self.persons: list[Person] = []
         full = [p for p in self.parsed if len(p.plain) > 1 and not p.article]
         self.given_names = {p.plain[0] for p in full}
-        self.surnames = {p.plain[-1] for p in full if p.plain[-1] not in self.given_names & set(self.words.given)} | {
+        first, last = Counter[str](), Counter[str]()
+        for p in full:
+            first[p.plain[0]] += p.form.count
+            last[p.plain[-1]] += p.form.count
+        self.surnames = {name for name in last if not first[name] or (name not in self.words.given and last[name] >= first[name])} | {
             p.rest[0] for p in self.parsed if len(p.rest) == 1 and set(p.titles) & {"mr.", "mrs."}
         }
 
@@ -179,7 +186,7 @@ class Joiner:
             first = far_the_first(fitting)
             return first if first and same_title[0].count < FEWEST_OF_RANK else same_title[0]
         if len(own) > 1 and titles & PLAIN_MEN and len(fitting) != 1:
-            return None
+            return far_the_first(own) if parsed.form.told <= MOST_TOLD * parsed.form.count else None
         return max(fitting, key=lambda p: p.count, default=None)
 
     def of_other_rank(self, person: Person, parsed: Parsed) -> bool:
@@ -238,6 +245,9 @@ class Joiner:
     def by_article(self, parsed: Parsed) -> Person | None:
         """The one whose name ends alike: `the Dodger`, `the Artful Dodger`; or the only one of a rank."""
         tail = parsed.rest[-1] if parsed.rest else ""
+        whole = parsed.form.text.partition(" of ")[0]
+        if parsed.of and parsed.titles and parsed.plain:
+            return next((person for person in self.persons if whole in person.forms), None)
         if not parsed.rest or (parsed.of and parsed.titles):
             rank = set(parsed.titles)
             found = [p for p in self.persons if p.titles & rank]
