@@ -133,6 +133,13 @@ class Page(HTMLParser):
         if len(self.open) < self.skipped_from:
             self.skipped_from = 0
 
+    def parse_marked_section(self, i: int, report: int = 1) -> int:
+        """Where a section such as `<![CDATA[` ends; what is none, on which the standard library gives up, is a comment."""
+        try:
+            return super().parse_marked_section(i, report)
+        except AssertionError:
+            return self.parse_bogus_comment(i)
+
     def handle_data(self, data: str) -> None:
         """Words."""
         if self.skipped_from:

@@ -153,6 +153,7 @@ FOUND = {
     "a header that ends in a carriage return": ("columns", b"speaker,text\rAda,Hello\r"),
     "the same in an exporter's layout": ("wechat", b"a,b\rc,d\r"),
     "a superscript for a day": ("diary", "May ²\nWords.\n\nMay ³\nWords.\n\nMay ¹\nWords.\n".encode()),
+    "a section of HTML without a name": ("html", b"<html><body><p>Words.</p><![[x]]><![odd[y]]><p>More.</p>"),
 }
 """What fuzzing found."""
 
