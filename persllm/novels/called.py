@@ -28,6 +28,7 @@ SHARE = 0.5
 FEWEST_DESCRIBED = 4
 """The same for one whom the narration also calls by a description; he need not be rare in it under his name."""
 SHARE_DESCRIBED = 0.3
+"""The share for one who is also called by a description, or `Mrs. X`."""
 LEAD = 2.0
 """So many times more often than the next one."""
 
@@ -84,10 +85,12 @@ def same_persons(
     owner: Mapping[str, int],
     may_be: Callable[[int, int], bool],
     described: Callable[[int, int], bool],
+    wedded: Callable[[int, int], bool],
 ) -> list[tuple[int, int]]:
     """(person under the name of the talk, the same under that of the narration).
 
-    `may_be` is true of a name and another that may be one person's, `described` of a name and a description that may: Simon, the Smith.
+    `may_be` is true of a name and another that may be one person's, `described` of a name and a description that may (Simon, the Smith),
+    `wedded` of a woman's name and a `Mrs. X` of her family that may.
     """
     found = presence(paragraphs, occurrences, owner)
     places: Counter[int] = Counter(owner[at.text] for at in occurrences)
@@ -97,6 +100,8 @@ def same_persons(
         there = found.there[person].most_common()
         if there and there[0][1] >= max(FEWEST_DESCRIBED, SHARE_DESCRIBED * calls) and described(person, there[0][0]):
             ranked, fewest = there, FEWEST_DESCRIBED
+        elif calls >= FEWEST_CALLS and (wives := [(one, number) for one, number in there if wedded(person, one)]):
+            ranked, fewest = wives, max(FEWEST_CALLS, SHARE_DESCRIBED * calls)
         elif calls < FEWEST_CALLS or told[person] > MOST_TOLD * places[person]:
             continue
         else:

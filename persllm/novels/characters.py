@@ -17,6 +17,7 @@ from persllm.novels.names import Form, Occurrence
 from persllm.novels.otherwise import told_to_be_one
 from persllm.novels.persons import Person, fits
 from persllm.novels.usage import FEWEST_PRONOUNS, pronoun_gender, usage_of
+from persllm.novels.wives import may_be_wife, wives_of_scenes
 from persllm.novels.words import english
 
 MOST_TOGETHER = 1
@@ -54,6 +55,10 @@ def one_under_two_names(
     def meetings(a: Person, b: Person) -> int:
         return sum(together.get((min(x, y), max(x, y)), 0) for x in a.forms for y in b.forms)
 
+    def wedded(one: int, other: int) -> bool:
+        a, b = persons[one], persons[other]
+        return (may_be_wife(a, b) or may_be_wife(b, a)) and meetings(a, b) <= MOST_TOGETHER
+
     def any_two(one: int, other: int) -> bool:
         return fits(persons[one], persons[other].gender)
 
@@ -62,7 +67,8 @@ def one_under_two_names(
     for one, other in [
         *told,
         *brides(paragraphs, occurrences, persons, owner),
-        *same_persons(paragraphs, occurrences, owner, halves, described),
+        *wives_of_scenes(paragraphs, occurrences, persons, owner, meetings),
+        *same_persons(paragraphs, occurrences, owner, halves, described, wedded),
     ]:
         a, b = persons[place_of[one]], persons[place_of[other]]
         if a is not b and fits(a, b.gender):
