@@ -17,7 +17,7 @@ from persllm.novels.names import Form, Occurrence
 from persllm.novels.otherwise import told_to_be_one
 from persllm.novels.persons import Person, fits
 from persllm.novels.usage import FEWEST_PRONOUNS, pronoun_gender, usage_of
-from persllm.novels.wives import may_be_wife, wives_of_scenes
+from persllm.novels.wives import may_be_wife, of_two_surnames, wives_of_scenes
 from persllm.novels.words import english
 
 MOST_TOGETHER = 1
@@ -68,6 +68,7 @@ def one_under_two_names(
         *told,
         *brides(paragraphs, occurrences, persons, owner),
         *wives_of_scenes(paragraphs, occurrences, persons, owner, meetings),
+        *of_two_surnames(persons, meetings),
         *same_persons(paragraphs, occurrences, owner, halves, described, wedded),
     ]:
         a, b = persons[place_of[one]], persons[place_of[other]]

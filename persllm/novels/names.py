@@ -249,6 +249,7 @@ def parts_of_names(kept: Sequence[Form], *counts: Counter[str]) -> list[Form]:
     unsure = {word for word in words.also_words if counts[2][word] < FEWEST_SPOKEN}
     parts = {token for form in kept if len(form.text.split()) < 4 for token in form.text.split()} - words.never_names - unsure
     have = {form.text for form in kept}
+    families = {text.split()[-1] for text in have if len(text.split()) > 1 and not text.startswith("the ")}
     heads = {form.text.split()[-1] for form in kept if form.text.startswith("the ")}
     fronts = {tokens[1] for form in counts[0] if len(tokens := form.split()) == 3 and tokens[0] == "the" and tokens[2] in heads}
     singles = {form.text for form in kept if " " not in form.text}
@@ -261,6 +262,7 @@ def parts_of_names(kept: Sequence[Form], *counts: Counter[str]) -> list[Form]:
         part = form in parts or form in untitled if not article else tokens[0] in fronts and len(tokens) == 1
         surname_first = tokens[0] in surnames and tokens[-1] not in surnames
         longer = len(tokens) > 1 and (tokens[-1] in heads if article else len(tokens) < 4 and tokens[0] in singles and not surname_first)
-        if form not in have and (part or longer):
+        member = len(tokens) == 2 and not article and tokens[-1] in families and (tokens[0] in words.given or tokens[0] in words.short_forms)
+        if form not in have and (part or longer or member):
             lone.append(form)
     return [Form(form, *(count[form] for count in counts)) for form in lone]

@@ -20,6 +20,11 @@ FEWEST_SCENES = 10
 """Paragraphs that tell of `Mrs. X` near one that tells of the given name."""
 MOST_TOGETHER = 1
 """Sentences of the narration in which both may stand all the same."""
+FEWEST_BARE = 40
+"""So often a woman is named by her given name alone, if a rare surname with it is hers too: as a girl, married, or on the stage."""
+FEWEST_OTHER = 2
+OTHER_SURNAME = 0.1
+"""Share of the given name's places up to which the surname is rare."""
 RARELY = 0.03
 """Share of a woman's names that may have a title in jest: Lady Clara."""
 KIN = re.compile(r"\b(?:mother|mamma|mama|daughter|niece|aunt|sister-in-law|daughter-in-law|mother-in-law|grandmother|stepmother)\b")
@@ -59,6 +64,22 @@ def wives_of_scenes(
         ]
         if len(near) == 1:
             found.append((near[0], wife))
+    return found
+
+
+def of_two_surnames(persons: Sequence[Person], meetings: Callable[[Person, Person], int]) -> list[tuple[int, int]]:
+    """Pairs (woman under a surname that is rarely used, the same as she is mostly named, by the given name alone)."""
+    women = [(place, one) for place, one in enumerate(persons) if one.gender == "f" and one.givens]
+    found = []
+    for woman, one in women:
+        mostly = [
+            (other, bare)
+            for other, her in women
+            if other != woman and (bare := max((her.forms.get(given, 0) for given in one.givens & her.givens), default=0)) >= FEWEST_BARE
+            and FEWEST_OTHER <= one.count <= OTHER_SURNAME * bare and not meetings(one, her)
+        ]  # fmt: skip
+        if len(mostly) == 1:
+            found.append((woman, mostly[0][0]))
     return found
 
 
