@@ -46,13 +46,12 @@ def brides(
             for sentence in spoken_of
             if sentence & grooms
             for one in sentence - family
-            if persons[one].gender != "m" and one not in wives
+            if persons[one].gender != "m" and name_ends(occurrences, maiden_names(persons[one]), set(persons[wife].forms))
         )
         ranked = score.most_common(2)
         if not ranked or ranked[0][1] < FEWEST or (len(ranked) > 1 and ranked[0][1] < LEAD * ranked[1][1]):
             continue
-        if name_ends(occurrences, maiden_names(persons[ranked[0][0]]), set(persons[wife].forms)):
-            found.append((ranked[0][0], wife))
+        found.append((ranked[0][0], wife))
     return found
 
 
