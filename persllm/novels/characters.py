@@ -36,41 +36,58 @@ def is_described(person: Person) -> bool:
     )
 
 
+class MayBeOne:
+    """Which two of some persons may be one, by their names and by how seldom these meet in a sentence."""
+
+    def __init__(self, persons: Sequence[Person], together: Mapping[tuple[str, str], int]):
+        self.persons, self.together = persons, together
+
+    def meetings(self, a: Person, b: Person) -> int:
+        """In how many sentences of the narration both are named."""
+        return sum(self.together.get((min(x, y), max(x, y)), 0) for x in a.forms for y in b.forms)
+
+    def any_two(self, one: int, other: int) -> bool:
+        """Whether at least the genders do not contradict."""
+        return fits(self.persons[one], self.persons[other].gender)
+
+    def halves(self, one: int, other: int) -> bool:
+        """Whether one has a given name alone, the other a surname alone."""
+        a, b = self.persons[one], self.persons[other]
+        parts = bool(a.givens) != bool(a.surnames) and bool(b.givens) == bool(a.surnames) and bool(b.surnames) == bool(a.givens)
+        return parts and fits(a, b.gender) and self.meetings(a, b) <= MOST_TOGETHER
+
+    def described(self, one: int, other: int) -> bool:
+        """Whether one has a name, the other a description."""
+        a, b = self.persons[one], self.persons[other]
+        most = max(MOST_TOGETHER, MEETINGS * min(a.count, b.count))
+        return not is_described(a) and is_described(b) and fits(a, b.gender) and self.meetings(a, b) <= most
+
+    def wedded(self, one: int, other: int) -> bool:
+        """Whether one is a woman with a given name, the other a `Mrs. X` of her family."""
+        a, b = self.persons[one], self.persons[other]
+        return (may_be_wife(a, b) or may_be_wife(b, a)) and self.meetings(a, b) <= MOST_TOGETHER
+
+
 def one_under_two_names(
     paragraphs: Sequence[str], occurrences: Sequence[Occurrence], persons: Sequence[Person], together: Mapping[tuple[str, str], int]
 ) -> list[Person]:
-    """The persons, those joined whom the talk calls by a given name and the narration by the surname, or whom the book says to be one."""
+    """The persons, those joined whom the book says to be one or who change their surname, then those whom others call by another name."""
     owner = {text: place for place, person in enumerate(persons) for text in person.forms}
+    fitting = MayBeOne(persons, together)
+    told = told_to_be_one(paragraphs, occurrences, owner, fitting.any_two)
+    changed = [*brides(paragraphs, occurrences, persons, owner), *of_two_surnames(persons, fitting.meetings)]
+    persons = merged(persons, [*told, *changed])
+    owner = {text: place for place, person in enumerate(persons) for text in person.forms}
+    fitting = MayBeOne(persons, together)
+    wives = wives_of_scenes(paragraphs, occurrences, persons, owner, fitting.meetings)
+    called = same_persons(paragraphs, occurrences, owner, fitting.halves, fitting.described, fitting.wedded)
+    return merged(persons, [*wives, *called])
 
-    def halves(one: int, other: int) -> bool:
-        a, b = persons[one], persons[other]
-        parts = bool(a.givens) != bool(a.surnames) and bool(b.givens) == bool(a.surnames) and bool(b.surnames) == bool(a.givens)
-        return parts and fits(a, b.gender) and meetings(a, b) <= MOST_TOGETHER
 
-    def described(one: int, other: int) -> bool:
-        a, b = persons[one], persons[other]
-        rarer = min(a.count, b.count)
-        return not is_described(a) and is_described(b) and fits(a, b.gender) and meetings(a, b) <= max(MOST_TOGETHER, MEETINGS * rarer)
-
-    def meetings(a: Person, b: Person) -> int:
-        return sum(together.get((min(x, y), max(x, y)), 0) for x in a.forms for y in b.forms)
-
-    def wedded(one: int, other: int) -> bool:
-        a, b = persons[one], persons[other]
-        return (may_be_wife(a, b) or may_be_wife(b, a)) and meetings(a, b) <= MOST_TOGETHER
-
-    def any_two(one: int, other: int) -> bool:
-        return fits(persons[one], persons[other].gender)
-
-    told = told_to_be_one(paragraphs, occurrences, owner, any_two)
+def merged(persons: Sequence[Person], pairs: Sequence[tuple[int, int]]) -> list[Person]:
+    """The persons, the first of each pair joined to the second."""
     joined, place_of = list(persons), list(range(len(persons)))
-    for one, other in [
-        *told,
-        *brides(paragraphs, occurrences, persons, owner),
-        *wives_of_scenes(paragraphs, occurrences, persons, owner, meetings),
-        *of_two_surnames(persons, meetings),
-        *same_persons(paragraphs, occurrences, owner, halves, described, wedded),
-    ]:
+    for one, other in pairs:
         a, b = persons[place_of[one]], persons[place_of[other]]
         if a is not b and fits(a, b.gender):
             b.merge(a)

@@ -23,12 +23,15 @@ PLAIN_MEN = frozenset({"mr."})
 KNIGHTS = frozenset({"sir", "lord"})
 """Titles of men who are not called `Mr.`"""
 OFFICERS = frozenset("captain colonel major general lieutenant admiral squire".split())
+CROWNED = frozenset({"king", "queen", "emperor", "empress"})
 FEWEST_OF_RANK = 5
 """Places in the narration from which on a title is somebody's own."""
 RARE_MAN = 5
 """A bare surname is the man's of the family, unless the women are named so many times more often."""
 SHORTEST_PREFIX = 3
 """A name of so many letters with which one given name of the book begins is short for it: Gil, Gilbert."""
+LONG_ENOUGH = 4
+"""A given name of so many letters may be the beginning of a longer one: Huck, Huckleberry."""
 FAR_MORE = 3
 """So many times more often one must be named than the next of a rank, to be meant by the rank alone: the Colonel."""
 MOST_TOLD = 0.5
@@ -228,23 +231,38 @@ class Joiner:
         wives = [p for p in self.persons if name in p.husbands] if set(parsed.titles) & self.words.married else []
         if len(wives) == 1:
             return wives[0]
-        givens = [p for p in self.persons if name in p.givens and fits(p, gender) and not self.lady_and_miss(p, parsed)]
+        givens = [p for p in self.persons if name in p.givens and fits(p, gender) and not self.of_other_station(p, parsed)]
         surnames = [p for p in self.persons if name in p.surnames and p.gender != "f" and not parsed.titles]
         women = [p for p in self.persons if name in p.surnames and not parsed.titles and p.gender == "f"]
         if women and (gender == "f" or (gender == "x" and sum(p.count for p in women) > RARE_MAN * sum(p.count for p in surnames))):
             surnames = women
-        short = [p for p in self.persons if any(self.same_given(name, other) for other in p.givens) and fits(p, gender)]
+        short = [
+            p
+            for p in self.persons
+            if any(self.same_given(name, other) for other in p.givens) and fits(p, gender) and not self.of_other_station(p, parsed)
+        ]
         if not short and not parsed.titles and len(name) >= SHORTEST_PREFIX:
             short = [p for p in self.persons if any(other.startswith(name) for other in p.givens)]
-            short = short if len(short) == 1 else []
+            short = short if len(short) == 1 else self.lengthened(parsed)
         for found in (givens, surnames, [p for p in short if not self.apart(p, parsed)]):
             if found and not (found is surnames and len(found) > 1 and self.apart(max(found, key=lambda p: p.count), parsed)):
                 return max(found, key=lambda p: p.count)
         return None
 
-    def lady_and_miss(self, person: Person, parsed: Parsed) -> bool:
-        """Whether one is `Lady Jane` and the other `Miss Jane`."""
+    def lengthened(self, parsed: Parsed) -> list[Person]:
+        """The one whose given name is short for a name that only the talk uses: Huck, Huckleberry."""
+        name = parsed.rest[0]
+        if parsed.form.told or name in self.surnames:
+            return []
+        like = [p for p in self.persons if any(len(given) >= LONG_ENOUGH and name.startswith(given) for given in p.givens)]
+        found = [p for p in like if fits(p, parsed.gender)]
+        return found if len(found) == 1 else []
+
+    def of_other_station(self, person: Person, parsed: Parsed) -> bool:
+        """Whether one is `Lady Jane` and the other `Miss Jane`, or a king whom the book only mentions."""
         either = [set(parsed.titles), person.titles]
+        if set(parsed.titles) & CROWNED and not person.titles & CROWNED:
+            return True
         return any("lady" in one and "miss" in other and "lady" not in other for one, other in (either, either[::-1]))
 
     def by_article(self, parsed: Parsed) -> Person | None:

@@ -262,7 +262,9 @@ def parts_of_names(kept: Sequence[Form], *counts: Counter[str]) -> list[Form]:
         part = form in parts or form in untitled if not article else tokens[0] in fronts and len(tokens) == 1
         surname_first = tokens[0] in surnames and tokens[-1] not in surnames
         longer = len(tokens) > 1 and (tokens[-1] in heads if article else len(tokens) < 4 and tokens[0] in singles and not surname_first)
-        member = len(tokens) == 2 and not article and tokens[-1] in families and (tokens[0] in words.given or tokens[0] in words.short_forms)
+        member = (
+            len(tokens) == 2 and not article and tokens[-1] in families and (tokens[0] in words.given or tokens[0] in words.short_forms)
+        )
         if form not in have and (part or longer or member):
             lone.append(form)
     return [Form(form, *(count[form] for count in counts)) for form in lone]

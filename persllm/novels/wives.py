@@ -20,12 +20,12 @@ FEWEST_SCENES = 10
 """Paragraphs that tell of `Mrs. X` near one that tells of the given name."""
 MOST_TOGETHER = 1
 """Sentences of the narration in which both may stand all the same."""
-FEWEST_BARE = 40
+FEWEST_BARE = 30
 """So often a woman is named by her given name alone, if a rare surname with it is hers too: as a girl, married, or on the stage."""
 FEWEST_OTHER = 2
 OTHER_SURNAME = 0.1
 """Share of the given name's places up to which the surname is rare."""
-RARELY = 0.03
+RARELY = 0.06
 """Share of a woman's names that may have a title in jest: Lady Clara."""
 KIN = re.compile(r"\b(?:mother|mamma|mama|daughter|niece|aunt|sister-in-law|daughter-in-law|mother-in-law|grandmother|stepmother)\b")
 MOST_KIN = 0.5
