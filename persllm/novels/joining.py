@@ -145,12 +145,7 @@ class Joiner:
         return next((p.form.told for p in self.parsed if p.form.text == text), 0)
 
     def same_given(self, one: str, other: str) -> bool:
-        """Whether two given names can be one: equal, a short form, an initial; of two short forms only like ones: Tom, Tommy.
-
-        Two that the narration puts in one sentence are father and son.
-        """
-        if self.usage.together.get((min(one, other), max(one, other)), 0) >= FEWEST_TOGETHER:
-            return False
+        """Whether two given names can be one: equal, a short form, an initial; of two short forms only like ones: Tom, Tommy."""
         if min(len(one), len(other)) == 2 and "." in one + other:
             return one[0] == other[0]
         short = self.words.short_forms

@@ -40,7 +40,7 @@ def brides(
     found = []
     for wife in wives:
         family = {place for place, one in enumerate(persons) if one.surnames & persons[wife].surnames}
-        grooms = {place for place in family if persons[place].gender != "f"} | {wife}
+        grooms = {place for place in family if persons[place].gender != "f"}
         score = Counter(
             one
             for sentence in spoken_of

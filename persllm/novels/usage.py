@@ -16,7 +16,9 @@ from persllm.novels.persons import Parsed
 from persllm.novels.words import english
 
 PRONOUN = re.compile(r"\b(he|she|his|her|him|himself|herself)\b", re.IGNORECASE)
-SENTENCE_END = re.compile(r"(?<=[a-z]{2}[.!?;])[\"”’']*\s")
+SHORTENED = "".join(rf"(?<!\b{title}\.)" for title in "Mrs Capt Col Lieut Sergt Prof Rev Mme Mlle Gen Maj Messrs Esq".split())
+"""After these a dot ends no sentence."""
+SENTENCE_END = re.compile(rf"(?<=[a-z]{{2}}[.!?;]){SHORTENED}[\"”’']*\s")
 QUALIFIED = re.compile(r"\b(?:[Oo]ld|[Yy]oung|[Ee]lder|[Yy]ounger) (Mr\.? [A-Z][a-z]+)\b")
 FEWEST_QUALIFIED = 3
 """`old Mr. X` or `young Mr. X` so often means that there are two of them."""
